@@ -1,0 +1,61 @@
+"""The runs as the engine sees them: checked float64 arrays, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a law is fitted to: n rows of inputs and a loss.
+
+    Rows stand in a fixed order (inputs, then loss), so the order of the file changes no bit.
+
+    Attributes:
+        inputs: Input of the law to its values, each shape (n,), positive.
+        loss: Final loss, shape (n,), positive for objectives on the log loss.
+        weight: Row weights, shape (n,), >= 0; ones unless the runs carry weights.
+        cluster: Independent unit of each row as 0..G-1, shape (n,).
+        row: Number of each row in the source, counted from 1 below the header, shape (n,).
+        scale: What distance beyond the data is measured in, shape (n,): training compute in FLOP
+            where it is known or derivable, else the law's only input.
+        scale_name: Role of `scale`, as words use it.
+    """
+
+    inputs: Mapping[str, Array]
+    loss: Array
+    weight: Array
+    cluster: IntArray
+    row: IntArray
+    scale: Array
+    scale_name: str
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.loss.size)
+
+    @property
+    def clusters(self) -> int:
+        """Number of independent units G."""
+        return int(self.cluster.max()) + 1 if self.loss.size else 0
+
+    def take(self, chosen: NDArray[np.bool_]) -> Observations:
+        """The rows where `chosen` is true, with clusters numbered anew."""
+        _, cluster = np.unique(self.cluster[chosen], return_inverse=True)
+        return Observations(
+            inputs={name: values[chosen] for name, values in self.inputs.items()},
+            loss=self.loss[chosen],
+            weight=self.weight[chosen],
+            cluster=cluster.astype(np.int64),
+            row=self.row[chosen],
+            scale=self.scale[chosen],
+            scale_name=self.scale_name,
+        )

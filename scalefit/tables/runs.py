@@ -1,0 +1,59 @@
+"""A table of runs as it was read: Arrow columns, what they mean, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from scalefit.core.notes import Note
+from scalefit.core.observations import IntArray
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """One row that is not used, and why.
+
+    Attributes:
+        row: Number of the row in the source, counted from 1 below the header.
+        reason: In words, with the column and the value.
+    """
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Runs, one row each (or one row per checkpoint), and where they came from.
+
+    Attributes:
+        table: Arrow table. A column that plays a role is named by the role (`N`, `D`, `C`, `L`,
+            `run`, `group`, ...) and numeric roles are float64 without nulls; the other columns
+            keep their own names and types. The field metadata of a role holds `role`, `unit` and
+            `source` (the column's name in the file, or the rule it was derived by).
+        columns: Role to the name of its column in the file; derived roles are not in it.
+        derived: Role to the rule it was derived by, such as `C` to `6ND`.
+        source: Path as given, `-` for standard input, or `memory`.
+        sha256: Of the bytes that were read.
+        rows_read: Data rows in the source.
+        row: Number of each row of `table` in the source, counted from 1, shape (rows,).
+        excluded: Rows of the source that are not in `table`.
+        notes: Doubts about the data that arose while it was read.
+    """
+
+    table: pa.Table
+    columns: Mapping[str, str]
+    derived: Mapping[str, str]
+    source: str
+    sha256: str
+    rows_read: int
+    row: IntArray
+    excluded: tuple[Exclusion, ...] = ()
+    notes: tuple[Note, ...] = field(default=())
+
+    @property
+    def rows(self) -> int:
+        """Rows in use."""
+        return int(self.table.num_rows)
