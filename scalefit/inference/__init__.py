@@ -1,0 +1,1 @@
+"""The wing of inference: arrays in, arrays out. Solver, objectives, uncertainty, choice."""

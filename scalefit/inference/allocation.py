@@ -1,0 +1,242 @@
+"""The best split of compute into model size and data, for any law of the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalefit.core.errors import FitError, InputError
+from scalefit.core.notes import Note
+from scalefit.core.observations import Array
+from scalefit.inference import doubts
+from scalefit.inference.fitting import Fit
+from scalefit.inference.forecasts import LawError
+from scalefit.inference.prediction import (
+    Band,
+    Trust,
+    decades_beyond,
+    distance_notes,
+    loss_band,
+    ratio_notes,
+    trust,
+)
+from scalefit.inference.uncertainty import Draws, Interval, interval
+from scalefit.laws.base import Law
+from scalefit.laws.dual import Dual
+
+FLOP_PER_PARAMETER_TOKEN = 6.0
+_SCAN = 161
+_REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
+_HALVINGS = 70
+_LINE = 0.9999
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Compute-optimal settings for m budgets.
+
+    Attributes:
+        budget: Training FLOP, shape (m,).
+        N: Parameters, shape (m,), with interval if the law is exactly right.
+        D: Tokens, likewise.
+        ratio: Tokens per parameter, likewise.
+        band: Loss at the optimum with its three intervals.
+        near: N that wastes at most `waste` of the compute, shape (m, 2).
+        waste: Share of compute that `near` allows to waste.
+        exponent_N: d log N* / d log C at the middle budget, with interval.
+        exponent_D: d log D* / d log C there.
+        decades: Distance beyond the data, shape (m,).
+        trust: A word for each budget.
+        notes: Doubts about each budget.
+        unbracketed: Share of draws without a best split at each budget, shape (m,).
+        law_error: Where the loss's width comes from.
+        level: Of every interval.
+        method: That made them, in words.
+        df: Its degrees of freedom.
+    """
+
+    budget: Array
+    N: Interval
+    D: Interval
+    ratio: Interval
+    band: Band
+    near: Array
+    waste: float
+    exponent_N: Interval
+    exponent_D: Interval
+    decades: Array
+    trust: tuple[Trust, ...]
+    notes: tuple[tuple[Note, ...], ...]
+    unbracketed: Array
+    law_error: LawError
+    level: float
+    method: str
+    df: float
+
+
+def allocate(
+    fit: Fit,
+    draws: Draws,
+    error: LawError,
+    budgets: Array,
+    *,
+    level: float = 0.95,
+    waste: float = 0.01,
+    i_know: bool = False,
+) -> Allocation:
+    """Best model size and token count for each compute budget, with intervals.
+
+    Args:
+        fit: A law in N and D.
+        draws: Its refits; each is solved on its own.
+        error: The law's error per decade.
+        budgets: Training FLOP, shape (m,), positive.
+        level: Of the intervals.
+        waste: Share of compute that the near-optimal range may waste.
+        i_know: Answer even further beyond the data than the data span.
+
+    Raises:
+        InputError: the law does not use just N and D, or a budget is not positive.
+        FitError: the runs lie on one line in log N and log D; the law has no best split.
+
+    Source: constraint C = 6ND, Kaplan et al. 2020, section 2.1.
+    """
+    law = fit.law
+    if law.inputs != ("N", "D"):
+        raise InputError(
+            f"{law.name} is a law of {', '.join(law.inputs)}: a best split needs a law of N and D",
+            "use --law chinchilla, or coupled",
+        )
+    budgets = np.atleast_1d(np.asarray(budgets, dtype=float))
+    if not (np.isfinite(budgets).all() and (budgets > 0).all()):
+        raise InputError("budgets must be positive and finite")
+    refuse_one_line(fit)
+    estimate = best_size(law, fit.theta[None], budgets)[0]
+    if np.isnan(estimate).any():
+        bad = budgets[np.isnan(estimate)][0]
+        raise FitError(
+            f"{law.name} has no best split of {bad:.3g} FLOP: its loss falls to the edge of the "
+            "search",
+            doubts.OPTIMUM_AT_EDGE.remedy,
+        )
+    sizes = best_size(law, draws.theta, budgets)
+    sound = np.isfinite(sizes).all(axis=1)
+    kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound]})
+    half = budgets / FLOP_PER_PARAMETER_TOKEN
+    n, n_draws = np.exp(estimate), np.exp(sizes[sound])
+    d, d_draws = half / n, half / n_draws
+    away = decades_beyond(fit.runs, budgets)
+    middle = float(np.exp(np.log(budgets).mean()))
+    slope, slopes = _exponent(law, fit.theta[None], middle), _exponent(law, kept.theta, middle)
+    ratio = d / n
+    return Allocation(
+        budget=budgets,
+        N=interval(kept, n, n_draws, level, log=True),
+        D=interval(kept, d, d_draws, level, log=True),
+        ratio=interval(kept, ratio, d_draws / n_draws, level, log=True),
+        band=_optimal_band(fit, kept, error, n, d, n_draws, away, level),
+        near=_near(law, fit.theta, budgets, estimate, waste),
+        waste=waste,
+        exponent_N=interval(kept, slope, slopes[:, None], level, log=False),
+        exponent_D=interval(kept, 1 - slope, 1 - slopes[:, None], level, log=False),
+        decades=away,
+        trust=tuple(trust(fit.runs, h) for h in away),
+        notes=tuple(
+            tuple(
+                distance_notes(fit.runs, float(h), i_know=i_know) + ratio_notes(fit.runs, float(r))
+            )
+            for h, r in zip(away, ratio, strict=True)
+        ),
+        unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
+        law_error=error,
+        level=level,
+        method=draws.method.words,  # type: ignore[attr-defined]
+        df=draws.df,
+    )
+
+
+def refuse_one_line(fit: Fit) -> None:
+    """Refuse runs whose log N and log D lie on one line.
+
+    Raises:
+        FitError: they do.
+    """
+    n, d = np.log(fit.runs.inputs["N"]), np.log(fit.runs.inputs["D"])
+    if n.std() == 0 or d.std() == 0 or abs(float(np.corrcoef(n, d)[0, 1])) > _LINE:
+        raise FitError(
+            "the runs lie on one line in (log N, log D): the effects of size and data cannot be "
+            "told apart, so there is no best split to report",
+            doubts.COLLINEAR_DESIGN.remedy,
+        )
+
+
+def best_size(law: Law, theta: Array, budgets: Array) -> Array:
+    """log N* for each parameter set and budget, shape (R, m); nan where the loss has no valley.
+
+    A scan over the whole budget line finds the lowest valley, then the exact derivative along
+    the line is halved down to rounding.
+    """
+    if not len(theta):
+        return np.empty((0, budgets.size))
+    middle = np.log(budgets / FLOP_PER_PARAMETER_TOKEN) / 2
+    offsets = np.linspace(-_REACH, _REACH, _SCAN)
+    loss = np.stack([_along(law, theta, budgets, middle + o)[0] for o in offsets], axis=-1)
+    lowest = np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
+    inside = (lowest > 0) & (lowest < _SCAN - 1)
+    at = np.clip(lowest, 1, _SCAN - 2)
+    low, high = middle + offsets[at - 1], middle + offsets[at + 1]
+    for _ in range(_HALVINGS):
+        half = (low + high) / 2
+        falling = _along(law, theta, budgets, half)[1] < 0
+        low, high = np.where(falling, half, low), np.where(falling, high, half)
+    return np.where(inside, (low + high) / 2, np.nan)
+
+
+def _along(law: Law, theta: Array, budgets: Array, u: Array) -> tuple[Array, Array]:
+    """Loss and its derivative in log N along the budget line C = 6ND, shape (R, m)."""
+    n = np.exp(np.broadcast_to(u, (len(theta), budgets.size)))
+    d = budgets / FLOP_PER_PARAMETER_TOKEN / n
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values = {name: theta[:, i, None] for i, name in enumerate(law.names)}
+        found = law.loss(Dual(n, {0: n}), Dual(d, {0: -d}), **values)
+    return np.asarray(found.value), np.asarray(found.partials[0])
+
+
+def _exponent(law: Law, theta: Array, budget: float) -> Array:
+    """d log N* / d log C at a budget, shape (R,), by a difference over half an e-fold."""
+    step = 0.25
+    around = budget * np.exp([-step, step])
+    size = best_size(law, theta, around)
+    return np.asarray((size[:, 1] - size[:, 0]) / (2 * step))
+
+
+def _optimal_band(
+    fit: Fit,
+    draws: Draws,
+    error: LawError,
+    n: Array,
+    d: Array,
+    n_draws: Array,
+    away: Array,
+    level: float,
+) -> Band:
+    # The loss is flat in N at the optimum, so the estimate's own (N, D) serves every draw: the
+    # difference is of second order and the question is what this run would score.
+    return loss_band(fit, draws, error, {"N": n, "D": d}, away, level)
+
+
+def _near(law: Law, theta: Array, budgets: Array, best: Array, waste: float) -> Array:
+    """N below and above N* whose loss equals the optimum of (1 - waste) C, shape (m, 2)."""
+    less = budgets * (1 - waste)
+    one = theta[None]
+    allowed = _along(law, one, less, best_size(law, one, less)[0])[0]
+    ends = []
+    for side in (-1.0, 1.0):
+        inner, outer = best.copy(), best + side * _REACH
+        for _ in range(_HALVINGS):
+            half = (inner + outer) / 2
+            good = _along(law, one, budgets, half)[0][0] <= allowed[0]
+            inner, outer = np.where(good, half, inner), np.where(good, outer, half)
+        ends.append(np.exp(inner))
+    return np.stack(ends, axis=1)

@@ -1,0 +1,199 @@
+"""Every doubt that this wing may attach to a number."""
+
+from scalefit.core.notes import DOUBTS, Doubt
+
+AT_BOUND = DOUBTS.add(
+    Doubt(
+        name="at-bound",
+        severity="warning",
+        trigger="a parameter ended within 1e-6 of the edge of its allowed range",
+        meaning="The data do not fix it from that side: an E at 0 means that they do not require "
+        "a floor, an amplitude at its least that they do not require the term.",
+        remedy="Do not quote the parameter. Try a law without it, or widen the range with "
+        "--bound NAME=LOW:HIGH.",
+    )
+)
+WEAKLY_IDENTIFIED = DOUBTS.add(
+    Doubt(
+        name="weakly-identified",
+        severity="warning",
+        trigger="the column-scaled Jacobian's condition number lies between 1e6 and 1e8",
+        meaning="Some combination of parameters barely changes the fitted losses; separate "
+        "values are fragile though the curve may be sound.",
+        remedy="Quote predictions near the data rather than parameters, or add runs that differ "
+        "in the input named in the message.",
+    )
+)
+NOT_IDENTIFIED = DOUBTS.add(
+    Doubt(
+        name="not-identified",
+        severity="refusal",
+        trigger="the column-scaled Jacobian's condition number exceeds 1e8, or the Hessian has a "
+        "direction without curvature",
+        meaning="Different parameters fit the runs equally well, so the printed ones are one "
+        "choice among many; nothing may be extrapolated from them.",
+        remedy="Use a law with fewer parameters, hold some with --fix NAME=VALUE, or add runs at "
+        "other sizes and token counts.",
+    )
+)
+MULTIPLE_MINIMA = DOUBTS.add(
+    Doubt(
+        name="multiple-minima",
+        severity="warning",
+        trigger="another minimum has nearly the same objective and predicts otherwise, or the "
+        "best one was found only once among very many starts",
+        meaning="The data hardly prefer one explanation over another.",
+        remedy="Compare predictions of both; prefer a law with fewer breaks or parameters.",
+    )
+)
+FEW_STARTS_AGREE = DOUBTS.add(
+    Doubt(
+        name="few-starts-agree",
+        severity="note",
+        trigger="fewer than three searches ended at the best objective",
+        meaning="The best minimum is not contradicted, but it was not found often either.",
+        remedy="Nothing, if the curve looks right; else fit a simpler law beside it.",
+    )
+)
+NOT_CONVERGED = DOUBTS.add(
+    Doubt(
+        name="not-converged",
+        severity="refusal",
+        trigger="the score test, the remaining Newton step or the recomputed objective says that "
+        "this is not a minimum",
+        meaning="The numbers are where the optimiser stopped, not where the objective is least.",
+        remedy="Check units and outliers; simplify the law. --allow-unconverged prints further "
+        "results all the same, each stamped with this status.",
+    )
+)
+FEW_DEGREES = DOUBTS.add(
+    Doubt(
+        name="few-degrees-of-freedom",
+        severity="warning",
+        trigger="rows exceed free parameters by two or less",
+        meaning="Nearly every law of this size would fit; an interval would be theatre.",
+        remedy="Add runs, or choose a law with fewer parameters.",
+    )
+)
+FEW_ROWS_IN_BAND = DOUBTS.add(
+    Doubt(
+        name="few-rows-in-band",
+        severity="note",
+        trigger="fewer rows than twice the parameters lie within Huber's delta",
+        meaning="The objective is nearly the sum of absolute residuals: its curvature rests on "
+        "those rows alone, so the Hessian is not judged.",
+        remedy="Use --objective t:4 or huber:auto unless a paper's delta must be reproduced.",
+    )
+)
+FAILED_REPLICATES = DOUBTS.add(
+    Doubt(
+        name="failed-replicates",
+        severity="warning",
+        trigger="more than 5 % of the refits behind an interval did not converge",
+        meaning="The interval describes only the refits that did.",
+        remedy="Use a law with fewer parameters, or --interval jackknife.",
+    )
+)
+NO_INTERVAL = DOUBTS.add(
+    Doubt(
+        name="no-interval",
+        severity="refusal",
+        trigger="too few clusters for the law, or more than 20 % of the refits failed",
+        meaning="An interval would not mean what it says.",
+        remedy="Add independent runs, or choose a law with fewer parameters.",
+    )
+)
+FEW_RUNS = DOUBTS.add(
+    Doubt(
+        name="too-few-runs",
+        severity="refusal",
+        trigger="clusters are fewer than the law's parameters plus three",
+        meaning="Parameters and noise cannot both be learnt from so few runs.",
+        remedy="Add runs or choose a law with fewer parameters.",
+    )
+)
+COLLINEAR_DESIGN = DOUBTS.add(
+    Doubt(
+        name="collinear-design",
+        severity="refusal",
+        trigger="log N and log D of the runs lie on one line",
+        meaning="The effects of size and data cannot be told apart by any method, so there is no "
+        "best split of compute; the loss along the line is all these runs show.",
+        remedy="Add about four runs at a quarter and at four times the usual N for the same "
+        "compute.",
+    )
+)
+ASSUMED_LAW_ERROR = DOUBTS.add(
+    Doubt(
+        name="assumed-law-error",
+        severity="note",
+        trigger="fewer than three rolling-origin forecasts could be made from the runs",
+        meaning="How far the law is wrong per decade of extrapolation could not be measured, so "
+        "2 % of the loss per decade is assumed; this sets the width of far intervals.",
+        remedy="Add runs at more budgets.",
+    )
+)
+NO_NEW_REGIME = DOUBTS.add(
+    Doubt(
+        name="no-new-regime-assumed",
+        severity="note",
+        trigger="a prediction lies beyond the largest run",
+        meaning="Every interval assumes that no new regime begins between the largest run and "
+        "the target; runs below it cannot show that.",
+        remedy="Train one run nearer to the target.",
+    )
+)
+SPECULATIVE = DOUBTS.add(
+    Doubt(
+        name="speculative",
+        severity="warning",
+        trigger="a target lies more than 1.5 decades, or half the span of the data, beyond it",
+        meaning="Published forecasts at this distance fail often.",
+        remedy="Treat the number as a guess with a guess's interval; train larger runs first.",
+    )
+)
+TOO_FAR = DOUBTS.add(
+    Doubt(
+        name="too-far",
+        severity="refusal",
+        trigger="a target lies further beyond the data than the data span",
+        meaning="No published record supports such a forecast.",
+        remedy="Ask for a nearer target, or pass --i-know.",
+    )
+)
+OFF_RAY = DOUBTS.add(
+    Doubt(
+        name="off-ray",
+        severity="warning",
+        trigger="the tokens per parameter asked for, or found best, lie outside those of the runs",
+        meaning="The law is extrapolated across the ratio of tokens to parameters as well.",
+        remedy="Train a few runs at that ratio.",
+    )
+)
+OPTIMUM_AT_EDGE = DOUBTS.add(
+    Doubt(
+        name="optimum-not-bracketed",
+        severity="refusal",
+        trigger="along the budget the loss falls all the way to the edge of what was searched",
+        meaning="The fitted law has no best split of this budget.",
+        remedy="Look at the parameters: an exponent or amplitude on its bound removes the valley.",
+    )
+)
+UNDECIDED = DOUBTS.add(
+    Doubt(
+        name="laws-undecided",
+        severity="warning",
+        trigger="two or more adequate laws lie within 6 units of AICc",
+        meaning="The runs cannot tell these laws apart, though they may extrapolate differently.",
+        remedy="Add runs where the laws differ most, or report the union of their intervals.",
+    )
+)
+RANKINGS_DISAGREE = DOUBTS.add(
+    Doubt(
+        name="rankings-disagree",
+        severity="warning",
+        trigger="the law of least AICc is not the law that forecast the largest budgets best",
+        meaning="Best fit and best forecaster are different laws.",
+        remedy="Let the interval cover both.",
+    )
+)

@@ -1,0 +1,211 @@
+"""What the law would have forecast at each earlier stage, and how wrong it was per decade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.fitting import Fit
+from scalefit.inference.solver import solve
+from scalefit.inference.starts import candidates
+from scalefit.inference.uncertainty.student import t_quantile
+
+ASSUMED_TAU = 0.02  # per decade: the field's value where none can be estimated
+_PRIOR_TOP = 0.20
+_FEWEST = 3
+_MOST_BUDGETS = 15
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of whole budgets from the budgets below a cut; one entry per pair, shape (k,).
+
+    Attributes:
+        cut: Largest scale that was fitted.
+        scale: Scale of the budget that was forecast (geometric mean of its runs).
+        decades: Distance from the cut to it.
+        error: Mean of log actual loss less log forecast.
+        variance: Of that mean if the law is exactly right: parameters and run noise.
+        rows: Runs in the budget.
+        df: Degrees of freedom of the fit below the cut.
+    """
+
+    cut: Array
+    scale: Array
+    decades: Array
+    error: Array
+    variance: Array
+    rows: IntArray
+    df: Array
+
+    @property
+    def count(self) -> int:
+        """Number of forecasts."""
+        return int(self.error.size)
+
+    def coverage(self, level: float) -> float:
+        """Share of errors inside the interval that trusts the law; nan without forecasts."""
+        if not self.count:
+            return float("nan")
+        reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in self.df])
+        return float(np.mean(np.abs(self.error) <= reach * np.sqrt(self.variance)))
+
+
+@dataclass(frozen=True)
+class LawError:
+    """Relative error of the law per decade beyond the data.
+
+    Attributes:
+        tau: Per decade, relative to the loss.
+        source: Whether the runs showed it or the field's value was assumed.
+        forecasts: Forecasts it rests on.
+    """
+
+    tau: float
+    source: Literal["estimated", "assumed"]
+    forecasts: int
+
+
+def budgets(scale: Array) -> IntArray:
+    """Number of the budget of each run, 0 for the smallest, shape (n,).
+
+    Runs whose scale agrees to about 2 % share a budget; where that leaves more than 15, the axis
+    is cut into twelve equal parts instead.
+    """
+    log = np.log10(scale)
+    order = np.argsort(log, kind="stable")
+    label = np.empty(log.size, dtype=np.int64)
+    label[order] = np.concatenate([[0], np.cumsum(np.diff(log[order]) > 0.01)])
+    if label.max(initial=0) >= _MOST_BUDGETS:
+        width = (log.max() - log.min()) / 12 * (1 + 1e-12)
+        label = np.floor((log - log.min()) / width).astype(np.int64)
+    return np.unique(label, return_inverse=True)[1].astype(np.int64)
+
+
+def rolling_origin(fit: Fit) -> Forecasts:
+    """Fit below every cut that holds enough runs, and forecast every budget above it.
+
+    Source: Tashman 2000, International Journal of Forecasting 16(4) (rolling origin).
+    """
+    runs, p = fit.runs, fit.problem.p
+    label = budgets(runs.scale)
+    last = int(label.max(initial=0))
+    cuts = [c for c in range(2, last) if _enough(runs, label <= c, p)]
+    if not cuts:
+        empty = np.empty(0)
+        return Forecasts(empty, empty, empty, empty, empty, np.empty(0, dtype=np.int64), empty)
+    below = np.array([label <= c for c in cuts])
+    u, scale = _fits_below(fit, below)
+    rows: list[tuple[float, ...]] = []
+    residual, jacobian = fit.problem.evaluate(u)
+    if not fit.problem.log_target:
+        # Forecast errors are compared across budgets relative to the loss.
+        predicted = fit.problem.target - residual
+        residual = np.log(fit.problem.target) - np.log(np.maximum(predicted, 1e-300))
+    for k, c in enumerate(cuts):
+        covariance, noise = _spread(fit, below[k], u[k], float(scale[k]), p)
+        for b in range(c + 1, last + 1):
+            at = (label == b) & (runs.weight > 0)
+            if not at.any() or not np.isfinite(residual[k][at]).all():
+                continue
+            slope = jacobian[k][:, at].mean(axis=1)
+            if not fit.problem.log_target:
+                slope = (jacobian[k][:, at] / fit.problem.target[at]).mean(axis=1)
+            target = float(np.exp(np.log(runs.scale[at]).mean()))
+            cut = float(runs.scale[below[k]].max())
+            variance = float(slope @ covariance @ slope) + noise**2 / int(at.sum())
+            rows.append(
+                (cut, target, max(0.0, np.log10(target / cut)), float(residual[k][at].mean()),
+                 variance, int(at.sum()), float(below[k].sum() - p))
+            )  # fmt: skip
+    columns = np.array(rows, dtype=float).reshape(-1, 7).T
+    cut, target_, decades, error, variance_, count, df = columns
+    return Forecasts(cut, target_, decades, error, variance_, count.astype(np.int64), df)
+
+
+def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:
+    groups = np.unique(runs.cluster[below & (runs.weight > 0)]).size
+    return int(groups) >= max(2 * p, 10)
+
+
+def _fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
+    """Search vectors (K, p) and scales (K,) of the fits below each cut."""
+    starts, owner = [], []
+    for k, mask in enumerate(below):
+        part = fit.runs.take(mask)
+        own = candidates(fit.law, part, fit.objective.log_target, most=512)
+        own = fit.problem.search(own)
+        values = fit.objective.value(fit.problem.residual(own), (mask * fit.runs.weight)[None])
+        order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")[:6]
+        starts.append(np.concatenate([fit.u[None], own[order]]))
+        owner += [k] * (len(order) + 1)
+    weight = below[owner] * fit.runs.weight
+    ends = solve(fit.problem, fit.objective, weight, np.concatenate(starts), cold=True)
+    best = np.array(
+        [
+            min(
+                (j for j, o in enumerate(owner) if o == k),
+                key=lambda j: ends.value[j] if np.isfinite(ends.value[j]) else np.inf,
+            )
+            for k in range(len(below))
+        ]
+    )
+    residual = fit.problem.residual(ends.u[best])
+    return ends.u[best], fit.objective.scale(residual, weight[best])
+
+
+def _spread(
+    fit: Fit, below: np.ndarray, u: Array, scale: float, p: int
+) -> tuple[Array, float]:
+    """Cluster-robust covariance of u (p, p) below a cut, and the noise of one run (relative)."""
+    problem, objective = fit.problem, fit.objective
+    residual, jacobian = problem.evaluate(u[None])
+    weight = (below * fit.runs.weight)[None]
+    found = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
+    rows = jacobian[0] * weight[0]
+    bread = (rows * np.maximum(found.safe[0], 0)) @ jacobian[0].T
+    width = np.sqrt(np.maximum(np.diag(bread), 1e-300))
+    inverse = np.linalg.pinv(bread / np.outer(width, width), rcond=1e-12) / np.outer(width, width)
+    label = fit.runs.cluster[below]
+    scores = np.zeros((p, int(label.max()) + 1))
+    np.add.at(scores.T, label, (rows * found.psi[0]).T[below])
+    groups = np.unique(label).size
+    meat = scores @ scores.T * groups / max(1, groups - p)
+    return inverse @ meat @ inverse, noise_of(fit, scale, int(below.sum()))
+
+
+def noise_of(fit: Fit, scale: float, rows: int) -> float:
+    """Standard deviation of one run about the law, relative to the loss.
+
+    The objective's scale, as the standard deviation it stands for, with the usual correction for
+    the parameters that were fitted.
+    """
+    objective = fit.objective
+    factor = 1.0
+    if objective.name == "t" and objective.nu > 2:
+        factor = float(np.sqrt(objective.nu / (objective.nu - 2)))
+    if not fit.problem.log_target:
+        factor /= float(np.exp(np.mean(np.log(np.maximum(fit.problem.target, 1e-300)))))
+    return scale * factor * float(np.sqrt(rows / max(1, rows - fit.problem.p)))
+
+
+def law_error(forecasts: Forecasts) -> LawError:
+    """Law-error rate per decade: its posterior root mean square under a flat prior to 20 %.
+
+    The likelihood of each forecast error e at distance h with model variance v is
+    N(e; 0, v + tau^2 h^2).
+    """
+    away = forecasts.decades > 0
+    if int(away.sum()) < _FEWEST:
+        return LawError(ASSUMED_TAU, "assumed", int(away.sum()))
+    tau = np.linspace(0, _PRIOR_TOP, 2001)
+    e, v, h = forecasts.error[away], forecasts.variance[away], forecasts.decades[away]
+    variance = v[:, None] + tau[None, :] ** 2 * h[:, None] ** 2
+    log_density = -0.5 * (np.log(variance) + e[:, None] ** 2 / variance).sum(axis=0)
+    density = np.exp(log_density - log_density.max())
+    return LawError(
+        float(np.sqrt((density * tau**2).sum() / density.sum())), "estimated", int(away.sum())
+    )

@@ -1,0 +1,372 @@
+"""What a fit minimises: a penalty of residuals, with the two curvatures that the solver steps by.
+
+An objective is one class. The solver asks it for a measure of a whole batch of residuals; a
+likelihood also carries its scale along, solved for exactly at every call.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.observations import Array
+from scalefit.core.registry import Registry
+
+_SMALLEST_SCALE = 1e-12
+_FAR = 1e100  # where a law leaves the doubles its residual is infinite; squares must not be
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A batch of residuals as an objective sees it.
+
+    Attributes:
+        value: The objective, shape (B,).
+        size: Positive part of it that relative tests are relative to, shape (B,).
+        psi: Derivative of each row's penalty in its residual, shape (B, n), without weights.
+        sharp: Second derivative, shape (B, n); may be zero or negative.
+        safe: psi / residual, shape (B, n): the curvature of a parabola above the penalty.
+        state: Scale or threshold at which all this holds, shape (B,).
+    """
+
+    value: Array
+    size: Array
+    psi: Array
+    sharp: Array
+    safe: Array
+    state: Array
+
+
+class Objective(Protocol):
+    """A penalty of residuals; residuals are of shape (B, n), weights (B, n) or (1, n)."""
+
+    name: ClassVar[str]
+    log_target: ClassVar[bool]
+
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """State to start from, shape (B,)."""
+        ...
+
+    def tighten(self, state: Array) -> Array:
+        """Next state of a cold start, nearer to the objective itself; the same when there."""
+        ...
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """Value, derivative and curvatures."""
+        ...
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """The objective alone, shape (B,); for a likelihood with its best scale."""
+        ...
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Penalty of each residual, same shape, at a scale of shape (B, 1)."""
+        ...
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """Standard-deviation-like scale of the residuals, shape (B,)."""
+        ...
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Largest log-likelihood of the target, shape (B,), over the scale; the law's is fitted."""
+        ...
+
+
+OBJECTIVES: Registry[Any] = Registry("objective")
+
+
+def _sum(values: Array) -> Array:
+    # One contiguous inner axis at a time: the same bits whatever batch the row stands in.
+    return np.asarray(values.sum(axis=-1))
+
+
+@OBJECTIVES.add
+@dataclass(frozen=True)
+class StudentT:
+    """Student-t likelihood of the log loss, its scale estimated jointly (Lange et al. 1989).
+
+    Attributes:
+        nu: Degrees of freedom; 4 by default, towards infinity it is Gaussian.
+    """
+
+    name: ClassVar[str] = "t"
+    log_target: ClassVar[bool] = True
+    nu: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse degrees of freedom for which no likelihood exists."""
+        if not (math.isfinite(self.nu) and self.nu >= 1):
+            raise InputError(f"t: degrees of freedom are {self.nu:g}, must be 1 or more")
+
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """The best scale for these residuals."""
+        finite = np.clip(residual, -_FAR, _FAR)
+        rough = np.sqrt(_sum(weight * finite**2) / _total(weight, residual))
+        return self._settle(residual, weight, np.maximum(rough, _SMALLEST_SCALE))
+
+    def tighten(self, state: Array) -> Array:
+        """Nothing to tighten: the scale follows the residuals down by itself."""
+        return state
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """Profiled over the scale, which starts from `state`."""
+        s = self._settle(residual, weight, state)
+        finite = np.clip(residual, -_FAR, _FAR)
+        z2 = (finite / s[:, None]) ** 2
+        spread = self.nu + z2
+        size = _sum(weight * np.log1p(z2 / self.nu)) * (self.nu + 1) / 2
+        safe = (self.nu + 1) / (spread * s[:, None] ** 2)
+        total = _total(weight, residual)
+        return Measure(
+            value=size + total * (np.log(s) + self._constant()),
+            size=size,
+            psi=safe * finite,
+            sharp=safe * (self.nu - z2) / spread,
+            safe=safe,
+            state=s,
+        )
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """Negative log-likelihood of the log loss, with every constant."""
+        s = self.begin(residual, weight, cold=False)
+        return _sum(weight * self.rho(residual, s[:, None]))
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Negative log-density."""
+        z2 = (np.clip(residual, -_FAR, _FAR) / scale) ** 2
+        return np.asarray(
+            (self.nu + 1) / 2 * np.log1p(z2 / self.nu) + np.log(scale) + self._constant()
+        )
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """The scale s of the t distribution (its standard deviation is s sqrt(nu/(nu-2)))."""
+        return self.begin(residual, weight, cold=False)
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Minus the objective."""
+        return -self.value(residual, weight)
+
+    def _constant(self) -> float:
+        nu = self.nu
+        return math.lgamma(nu / 2) - math.lgamma((nu + 1) / 2) + math.log(nu * math.pi) / 2
+
+    def _settle(self, residual: Array, weight: Array, start: Array) -> Array:
+        """Best scale for given residuals: Newton on its logarithm, each problem on its own.
+
+        The score sum w ((nu+1) z^2/(nu+z^2) - 1) falls in log s, so the root is unique.
+        """
+        squares = np.clip(residual, -_FAR, _FAR) ** 2
+        total = _total(weight, residual)
+        log_s = np.log(np.maximum(start, _SMALLEST_SCALE))
+        live = np.ones(log_s.shape, dtype=bool)
+        for _ in range(60):
+            at = np.flatnonzero(live)
+            if not at.size:
+                break
+            some = squares[at] if squares.shape[0] > 1 else squares
+            share = weight[at] if weight.shape[0] > 1 else weight
+            z2 = some * np.exp(-2 * log_s[at])[:, None]
+            ratio = z2 / (self.nu + z2)
+            score = (self.nu + 1) * _sum(share * ratio) - total[at]
+            fall = 2 * (self.nu + 1) * _sum(share * ratio * (1 - ratio))
+            step = np.clip(score / np.maximum(fall, 1e-3 * total[at]), -2.0, 2.0)
+            log_s[at] = np.maximum(log_s[at] + step, math.log(_SMALLEST_SCALE))
+            live[at] = np.abs(step) > 1e-13
+        return np.exp(log_s)
+
+
+@OBJECTIVES.add
+@dataclass(frozen=True)
+class Gaussian:
+    """Normal likelihood of the log loss: least squares, its scale estimated jointly."""
+
+    name: ClassVar[str] = "gaussian"
+    log_target: ClassVar[bool] = True
+
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """No state: the scale does not change the fit."""
+        return np.ones(residual.shape[0])
+
+    def tighten(self, state: Array) -> Array:
+        """Nothing to tighten."""
+        return state
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """Half the sum of squares: it has the same minimum as the likelihood."""
+        finite = np.clip(residual, -_FAR, _FAR)
+        half = _sum(weight * finite**2) / 2
+        ones = np.ones_like(residual)
+        return Measure(half, half, finite, ones, ones, state)
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """Negative log-likelihood of the target, with every constant."""
+        s = self.scale(residual, weight)
+        return _total(weight, residual) * (np.log(s) + 0.5 * math.log(2 * math.pi) + 0.5)
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Negative log-density."""
+        finite = np.clip(residual, -_FAR, _FAR)
+        return np.asarray(
+            (finite / scale) ** 2 / 2 + np.log(scale) + 0.5 * math.log(2 * math.pi)
+        )
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """Root mean square residual (the maximum-likelihood sigma)."""
+        mean = _sum(weight * np.clip(residual, -_FAR, _FAR) ** 2) / _total(weight, residual)
+        return np.maximum(np.sqrt(mean), _SMALLEST_SCALE)
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Minus the objective."""
+        return -Gaussian.value(self, residual, weight)
+
+
+@OBJECTIVES.add
+@dataclass(frozen=True)
+class SquaredError(Gaussian):
+    """Squared error of the raw loss."""
+
+    name: ClassVar[str] = "mse"
+    log_target: ClassVar[bool] = False
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """Sum of squares of the raw residuals, neither halved nor divided."""
+        return _sum(weight * np.clip(residual, -_FAR, _FAR) ** 2)
+
+
+@OBJECTIVES.add
+@dataclass(frozen=True)
+class Huber:
+    """Quadratic near zero, linear beyond delta (Huber 1964), of the log loss.
+
+    Attributes:
+        delta: Threshold in log loss; None stands for 1.345 robust standard deviations of the
+            residuals of a t fit (the value of 95 % efficiency under normal noise).
+    """
+
+    name: ClassVar[str] = "huber"
+    log_target: ClassVar[bool] = True
+    delta: float | None = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse a threshold that is no positive number."""
+        if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
+            raise InputError(f"huber: delta is {self.delta:g}, must be positive")
+
+    @property
+    def threshold(self) -> float:
+        """The threshold, once it is known."""
+        if self.delta is None:
+            raise ValueError("an automatic delta must be settled first")
+        return self.delta
+
+    def settled(self, residual: Array) -> Huber:
+        """With an automatic delta replaced by its value for residuals of shape (n,)."""
+        if self.delta is not None:
+            return self
+        spread = 1.4826 * float(np.median(np.abs(residual)))
+        return replace(self, delta=max(1.345 * spread, _SMALLEST_SCALE))
+
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """A cold start begins at the mean residual and comes down: continuation in delta."""
+        if not cold:
+            return np.full(residual.shape[0], self.threshold)
+        mean = _sum(weight * np.minimum(np.abs(residual), 1e6)) / _total(weight, residual)
+        return np.maximum(mean, self.threshold)
+
+    def tighten(self, state: Array) -> Array:
+        """A quarter of the threshold, down to delta."""
+        return np.maximum(state / 4, self.threshold)
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """At each problem's own threshold."""
+        d = state[:, None]
+        size = np.abs(residual)
+        psi = np.clip(residual, -d, d)
+        value = _sum(weight * np.abs(psi) * (np.minimum(size, _FAR) - np.abs(psi) / 2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            safe = np.where(size <= d, 1.0, d / size)
+        return Measure(value, value, psi, (size <= d).astype(float), safe, state)
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """Plain sum of the penalties."""
+        return _sum(weight * self.rho(residual, np.ones((1, 1))))
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Penalty of each residual; it knows no scale but delta."""
+        size = np.minimum(np.abs(residual), _FAR)
+        d = self.threshold
+        return np.where(size <= d, size**2 / 2, d * (size - d / 2))
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """Median absolute residual as the sigma of a normal distribution."""
+        return np.maximum(1.4826 * np.median(np.abs(residual), axis=-1), _SMALLEST_SCALE)
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Under the density exp(-rho(r)/t)/Z(t), with its dispersion t at its best.
+
+        Z(t) = sqrt(2 pi t) erf(delta / sqrt(2 t)) + 2 t/delta exp(-delta^2/(2 t)); the law that
+        minimises the sum of rho is its maximum-likelihood law at every t (Huber 1964, section 2).
+        """
+        total = self.value(residual, weight)
+        rows = _total(weight, residual)
+        return np.array(
+            [
+                _best_log_likelihood(float(v), float(m), self.threshold)
+                for v, m in zip(total, np.broadcast_to(rows, total.shape), strict=True)
+            ]
+        )
+
+
+def _best_log_likelihood(total: float, rows: float, d: float) -> float:
+    """max over t of -total/t - rows log Z(t), by golden section in log t."""
+
+    def likelihood(log_t: float) -> float:
+        t = math.exp(log_t)
+        z = math.sqrt(2 * math.pi * t) * math.erf(d / math.sqrt(2 * t))
+        z += 2 * t / d * math.exp(-(d**2) / (2 * t))
+        return -total / t - rows * math.log(z)
+
+    low, high = math.log(d**2 * 1e-12), math.log(d**2 * 1e12)
+    golden = (math.sqrt(5) - 1) / 2
+    while high - low > 1e-10:
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if likelihood(left) > likelihood(right):
+            high = right
+        else:
+            low = left
+    return likelihood((low + high) / 2)
+
+
+def _total(weight: Array, residual: Array) -> Array:
+    return np.broadcast_to(_sum(weight), residual.shape[:1])
+
+
+def parse_objective(text: str) -> Any:
+    """The objective that `t:4`, `gaussian`, `huber:1e-3`, `huber:auto` or `mse` names.
+
+    >>> parse_objective("huber:auto")
+    Huber(delta=None)
+
+    Raises:
+        UnknownName: no such objective.
+        InputError: a setting that it does not take.
+    """
+    name, _, setting = text.partition(":")
+    kind = OBJECTIVES.get(name)
+    names = [f.name for f in fields(kind)]
+    if not setting:
+        return kind()
+    if not names:
+        raise InputError(f"objective {name} takes no setting, but {setting!r} was given")
+    if setting == "auto" and kind is Huber:
+        return Huber(delta=None)
+    try:
+        return kind(**{names[0]: float(setting)})
+    except ValueError:
+        raise InputError(
+            f"objective {name}: {setting!r} is not a number", f"write {name}:NUMBER"
+        ) from None

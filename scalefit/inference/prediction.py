@@ -1,0 +1,252 @@
+"""Loss at points nobody trained: three nested intervals, the distance, and a word of trust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.notes import Note
+from scalefit.core.observations import Array, Observations
+from scalefit.inference import doubts
+from scalefit.inference.fitting import Fit
+from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.uncertainty import Draws, Interval, interval
+from scalefit.inference.uncertainty.student import t_quantile
+
+Trust = Literal["inside", "near", "far", "speculative"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Loss with its three nested intervals, each array of shape (m,).
+
+    Attributes:
+        loss: Point prediction.
+        exact: If the law is exactly right: the mean loss.
+        new_run: The same for one new run, with its noise.
+        headline: With the law's own error beyond the data.
+        share: Parts of the headline variance due to parameters, run noise and law error (3, m).
+    """
+
+    loss: Array
+    exact: Interval
+    new_run: Interval
+    headline: Interval
+    share: Array
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions at m points.
+
+    Attributes:
+        points: Input to its values, shape (m,).
+        scale: Compute or input that distance is measured in, shape (m,).
+        band: The loss and its intervals.
+        decades: Distance beyond the data, 0 inside, shape (m,).
+        trust: A word for each point.
+        notes: Doubts about each point; a refusal means that its numbers are withheld.
+        law_error: Where the headline's width comes from.
+        level: Of every interval.
+        method: That made them, in words.
+        df: Its degrees of freedom.
+    """
+
+    points: Mapping[str, Array]
+    scale: Array
+    band: Band
+    decades: Array
+    trust: tuple[Trust, ...]
+    notes: tuple[tuple[Note, ...], ...]
+    law_error: LawError
+    level: float
+    method: str
+    df: float
+
+
+def predict(
+    fit: Fit,
+    draws: Draws,
+    error: LawError,
+    points: Mapping[str, Array],
+    *,
+    level: float = 0.95,
+    scale: Array | None = None,
+    i_know: bool = False,
+) -> Prediction:
+    """Loss at the points.
+
+    Args:
+        fit: A usable fit.
+        draws: Its refits.
+        error: The law's error per decade.
+        points: Every input of the law to values of shape (m,), positive.
+        level: Of the intervals.
+        scale: Compute of each point, shape (m,); 6ND or the only input if not given.
+        i_know: Answer even further beyond the data than the data span.
+
+    Raises:
+        InputError: an input is missing or not positive.
+    """
+    values = _checked(fit, points)
+    where = scale if scale is not None else point_scale(fit.runs, values)
+    away = decades_beyond(fit.runs, where)
+    band = loss_band(fit, draws, error, values, away, level)
+    notes = tuple(
+        _row_notes(fit.runs, values, where, away, k, i_know) for k in range(where.size)
+    )
+    return Prediction(
+        points=values,
+        scale=where,
+        band=band,
+        decades=away,
+        trust=tuple(trust(fit.runs, h) for h in away),
+        notes=notes,
+        law_error=error,
+        level=level,
+        method=draws.method.words,  # type: ignore[attr-defined]
+        df=draws.df,
+    )
+
+
+def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
+    values: dict[str, Array] = {}
+    for name in fit.law.inputs:
+        if name not in points:
+            raise InputError(
+                f"the point lacks {name}, an input of {fit.law.name}",
+                "give every input, such as --at "
+                + ",".join(f"{n}=VALUE" for n in fit.law.inputs),
+            )
+        values[name] = np.atleast_1d(np.asarray(points[name], dtype=float))
+        if not (np.isfinite(values[name]).all() and (values[name] > 0).all()):
+            raise InputError(f"{name} must be positive and finite at every point")
+    if len({v.size for v in values.values()}) > 1:
+        raise InputError("inputs of the points differ in length")
+    return values
+
+
+def point_scale(runs: Observations, points: Mapping[str, Array]) -> Array:
+    """Compute of each point by 6ND, or the law's only input."""
+    if runs.scale_name == "C" and "N" in points and "D" in points:
+        return np.asarray(6.0 * points["N"] * points["D"])
+    return np.asarray(next(iter(points.values())))
+
+
+def loss_band(
+    fit: Fit,
+    draws: Draws,
+    error: LawError,
+    points: Mapping[str, Array],
+    decades: Array,
+    level: float,
+) -> Band:
+    """Loss and intervals at points of shape (m,), at a distance of so many decades."""
+    inputs = [points[name] for name in fit.law.inputs]
+    loss = fit.law.predict(fit.theta[None], inputs)[0]
+    loss = np.broadcast_to(loss, decades.shape).astype(float)
+    values = np.broadcast_to(fit.law.predict(draws.theta, inputs), (len(draws.theta), loss.size))
+    exact = interval(draws, loss, values, level, log=True)
+    reach = t_quantile((1 + level) / 2, draws.df)
+    noise = noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))
+    if not fit.problem.log_target:
+        noise = noise * float(np.exp(np.mean(np.log(fit.problem.target)))) / loss
+    run = np.broadcast_to(np.asarray(noise, dtype=float), loss.shape) ** 2
+    law = (error.tau * decades) ** 2
+    parts = np.stack([np.nan_to_num(exact.se) ** 2, run, law])
+    total = np.maximum(parts.sum(axis=0), 1e-300)
+    return Band(
+        loss=loss,
+        exact=exact,
+        new_run=_widened(exact, reach, run),
+        headline=_widened(exact, reach, run + law),
+        share=parts / total,
+    )
+
+
+def _widened(exact: Interval, reach: float, variance: Array) -> Interval:
+    """The interval with independent variance added to each side, in log loss; still nested."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        middle = np.log(exact.value)
+        down = np.sqrt((middle - np.log(exact.low)) ** 2 + reach**2 * variance)
+        up = np.sqrt((np.log(exact.high) - middle) ** 2 + reach**2 * variance)
+    se = np.sqrt(exact.se**2 + variance)
+    return Interval(exact.value, se, np.exp(middle - down), np.exp(middle + up))
+
+
+def decades_beyond(runs: Observations, scale: Array) -> Array:
+    """Decades outside the fitted range, 0 inside."""
+    log = np.log10(np.asarray(scale, dtype=float))
+    low, high = np.log10(runs.scale.min()), np.log10(runs.scale.max())
+    beyond = np.maximum(np.maximum(log - high, low - log), 0.0)
+    # A target typed as the largest run's own compute is inside whatever its last digit.
+    return np.where(beyond < 1e-6, 0.0, beyond)
+
+
+def trust(runs: Observations, decades: float) -> Trust:
+    """A word for a distance: inside, near (half a decade), far (1.5), speculative."""
+    span = float(np.log10(runs.scale.max() / runs.scale.min()))
+    if decades == 0:
+        return "inside"
+    if decades > 1.5 or decades > span / 2:
+        return "speculative"
+    return "near" if decades <= 0.5 else "far"
+
+
+def _row_notes(
+    runs: Observations,
+    points: Mapping[str, Array],
+    scale: Array,
+    away: Array,
+    k: int,
+    i_know: bool,
+) -> tuple[Note, ...]:
+    notes = distance_notes(runs, float(away[k]), i_know=i_know)
+    if "N" in points and "D" in points and {"N", "D"} <= set(runs.inputs):
+        notes += ratio_notes(runs, float(points["D"][k] / points["N"][k]))
+    return tuple(notes)
+
+
+def distance_notes(runs: Observations, decades: float, *, i_know: bool) -> list[Note]:
+    """Doubts that the distance alone raises."""
+    if decades == 0:
+        return []
+    span = float(np.log10(runs.scale.max() / runs.scale.min()))
+    notes = [
+        doubts.NO_NEW_REGIME.note(
+            f"{decades:.2g} decades of {runs.scale_name} beyond the data: assumes that no new "
+            "regime begins in between"
+        )
+    ]
+    if decades > span:
+        words = (
+            f"{decades:.2g} decades from {span:.2g} decades of data; the largest supported "
+            f"{runs.scale_name} is {runs.scale.max() * 10**span:.3g}"
+        )
+        if not i_know:
+            return [doubts.TOO_FAR.note(words)]
+        notes.append(doubts.SPECULATIVE.note(words))
+    elif trust(runs, decades) == "speculative":
+        notes.append(
+            doubts.SPECULATIVE.note(
+                f"{decades:.2g} decades beyond {span:.2g} decades of data is speculation"
+            )
+        )
+    return notes
+
+
+def ratio_notes(runs: Observations, ratio: float) -> list[Note]:
+    """Doubts about tokens per parameter outside those of the runs."""
+    seen = runs.inputs["D"] / runs.inputs["N"]
+    low, high = float(seen.min()), float(seen.max())
+    if low * (1 - 1e-9) <= ratio <= high * (1 + 1e-9):
+        return []
+    return [
+        doubts.OFF_RAY.note(
+            f"{ratio:.3g} tokens per parameter lie outside the runs' {low:.3g} to {high:.3g}"
+        )
+    ]

@@ -1,0 +1,227 @@
+"""A law bound to runs: centred inputs, a box to search in, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.observations import Array, Observations
+from scalefit.laws.base import Law, Parameter, rescaled
+
+Bounds = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the solver sees of a law and its runs.
+
+    The search vector u holds the free parameters for centred inputs, logarithms where the law
+    says so. theta is the full vector for the inputs as they are.
+
+    Attributes:
+        law: The law.
+        inputs: Centred inputs (divided by their geometric means), each shape (n,).
+        target: What is fitted, shape (n,): log loss, or the loss itself.
+        log_target: Whether the target is the log loss.
+        weight: Row weights, shape (n,).
+        units: Input to the number it was divided by.
+        free: Numbers of the free parameters, in order.
+        fixed: Centred theta, shape (P,), whose entries at fixed parameters hold.
+        low: Lower corner of the box in u, shape (p,).
+        high: Upper corner, shape (p,).
+        log: Whether each free parameter is searched in its logarithm, shape (p,).
+    """
+
+    law: Law
+    inputs: tuple[Array, ...]
+    target: Array
+    log_target: bool
+    weight: Array
+    units: Mapping[str, float]
+    free: tuple[int, ...]
+    fixed: Array
+    low: Array
+    high: Array
+    log: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return int(self.target.size)
+
+    @property
+    def p(self) -> int:
+        """Free parameters."""
+        return len(self.free)
+
+    def centred(self, u: Array) -> Array:
+        """theta for centred inputs, shape (B, P), from u of shape (B, p)."""
+        theta = np.repeat(self.fixed[None, :], u.shape[0], axis=0)
+        theta[:, list(self.free)] = np.where(self.log, np.exp(np.where(self.log, u, 0.0)), u)
+        return theta
+
+    def theta(self, u: Array) -> Array:
+        """theta for the inputs as they are, shape (B, P)."""
+        return rescaled(self.law, self.centred(u), {k: 1 / v for k, v in self.units.items()})
+
+    def search(self, theta: Array) -> Array:
+        """u inside the box, shape (B, p), from theta of shape (B, P) for the inputs as they are."""
+        chosen = rescaled(self.law, theta, self.units)[:, list(self.free)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = np.where(self.log, np.log(np.where(self.log, chosen, 1.0)), chosen)
+        return np.clip(np.nan_to_num(u, nan=0.0, posinf=1e300, neginf=-1e300), self.low, self.high)
+
+    def evaluate(self, u: Array) -> tuple[Array, Array]:
+        """Residuals target - prediction, shape (B, n), and the prediction's Jacobian (B, p, n).
+
+        Where the law leaves the doubles, the residual is infinite and the Jacobian zero.
+        """
+        theta = self.centred(u)
+        seeds = np.ones_like(theta)
+        seeds[:, list(self.free)] = np.where(self.log, theta[:, list(self.free)], 1.0)
+        value, partials = self.law.jacobian(theta, self.inputs, seeds, self.free)
+        jacobian = np.empty((u.shape[0], self.p, self.n))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for k, part in enumerate(partials):
+                jacobian[:, k, :] = part / value if self.log_target else part
+            residual = self.target - (np.log(value) if self.log_target else value)
+        sound = np.isfinite(residual) & np.isfinite(jacobian).all(axis=1)
+        if not sound.all():
+            residual = np.where(sound, residual, np.inf)
+            jacobian = np.where(sound[:, None, :], jacobian, 0.0)
+        return residual, jacobian
+
+    def residual(self, u: Array) -> Array:
+        """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = self.law.predict(self.centred(u), self.inputs)
+            residual = self.target - (np.log(value) if self.log_target else value)
+        return np.where(np.isfinite(residual), residual, np.inf)
+
+
+def bind(
+    law: Law,
+    runs: Observations,
+    *,
+    log_target: bool,
+    fix: Mapping[str, float] | None = None,
+    bound: Bounds | None = None,
+) -> Problem:
+    """The law bound to the runs.
+
+    Args:
+        law: The law.
+        runs: Observations that hold the law's inputs.
+        log_target: Whether residuals are those of the log loss.
+        fix: Parameters held at a value, for the inputs as they are.
+        bound: Parameters kept between two values, likewise.
+
+    Raises:
+        InputError: a loss that has no logarithm; a bound that is empty or not allowed; a start
+            or fixed value outside what the law allows.
+        UnknownName: the law has no such parameter.
+    """
+    fix, bound = dict(fix or {}), dict(bound or {})
+    for name in (*fix, *bound):
+        law.index(name)
+    if log_target and np.any(runs.loss <= 0):
+        raise InputError(
+            "a loss of zero or below has no logarithm", "fit the raw loss with --objective mse"
+        )
+    units = _units(law, runs, tied={*fix, *bound})
+    inputs = tuple(runs.inputs[name] / units[name] for name in law.inputs)
+    frames = _frames(inputs, law, runs)
+    fixed = np.full(len(law.parameters), np.nan)
+    low, high, log, free = [], [], [], []
+    for i, parameter in enumerate(law.parameters):
+        lowest, highest = _box(law, parameter, frames, bound.get(parameter.name))
+        if parameter.name in fix:
+            fixed[i] = _fixed(parameter, fix[parameter.name])
+            continue
+        free.append(i)
+        log.append(parameter.log)
+        low.append(np.log(lowest) if parameter.log else lowest)
+        high.append(np.log(highest) if parameter.log else highest)
+    if not free:
+        raise InputError("every parameter is fixed: there is nothing to fit")
+    return Problem(
+        law=law,
+        inputs=inputs,
+        target=np.log(runs.loss) if log_target else runs.loss.astype(float),
+        log_target=log_target,
+        weight=runs.weight,
+        units=units,
+        free=tuple(free),
+        fixed=fixed,
+        low=np.array(low),
+        high=np.array(high),
+        log=np.array(log, dtype=bool),
+    )
+
+
+def _units(law: Law, runs: Observations, tied: set[str]) -> dict[str, float]:
+    """What each input is divided by: its geometric mean, if a parameter moves with its unit.
+
+    An input keeps its own unit if such a parameter is fixed or bounded, since a box in one unit
+    is not a box in another.
+    """
+    units: dict[str, float] = {}
+    for name in law.inputs:
+        moving = {p.name for p in law.parameters if any(of == name for of, _ in p.units)}
+        centred = bool(moving) and not moving & tied
+        units[name] = _geometric_mean(runs.inputs[name]) if centred else 1.0
+    for name, twin in law.shares_unit.items():
+        units[name] = units[twin]
+    return units
+
+
+def _geometric_mean(values: Array) -> float:
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def _frames(
+    inputs: tuple[Array, ...], law: Law, runs: Observations
+) -> dict[str, tuple[float, float]]:
+    """What bounds are relative to: name to (smallest, largest)."""
+    smallest = float(runs.loss.min())
+    frames = {"": (1.0, 1.0), "loss": (smallest, smallest)}
+    for name, values in zip(law.inputs, inputs, strict=True):
+        frames[name] = (float(values.min()), float(values.max()))
+    return frames
+
+
+def _box(
+    law: Law,
+    parameter: Parameter,
+    frames: Mapping[str, tuple[float, float]],
+    asked: tuple[float, float] | None,
+) -> tuple[float, float]:
+    smallest, largest = frames[parameter.relative_to]
+    if asked is None:
+        # An amplitude of inputs that are not centred holds their whole scale to its power.
+        reach = 1.0
+        for of, power in parameter.units:
+            if isinstance(power, str) and of in frames:
+                middle = np.sqrt(frames[of][0] * frames[of][1])
+                reach *= max(middle, 1 / middle) ** law.parameters[law.index(power)].high
+        return parameter.low * smallest / reach, parameter.high * largest * reach
+    if not asked[0] < asked[1]:
+        raise InputError(
+            f"bound on {parameter.name}: {asked[0]:g} is not below {asked[1]:g}",
+            f"write --bound {parameter.name}=LOW:HIGH",
+        )
+    if parameter.log and asked[0] <= 0:
+        raise InputError(
+            f"bound on {parameter.name}: {asked[0]:g} must be positive",
+            f"write a small positive number, or fix it with --fix {parameter.name}=VALUE",
+        )
+    return asked
+
+
+def _fixed(parameter: Parameter, value: float) -> float:
+    if not np.isfinite(value) or (parameter.log and value <= 0):
+        raise InputError(f"{parameter.name} cannot be fixed at {value:g}: it must be positive")
+    return float(value)

@@ -1,0 +1,336 @@
+"""One primitive: a batch of weighted robust fits in a box, by Levenberg-Marquardt.
+
+The point fit, its many starts, the bootstrap, the jackknife, hold-outs and profiles are all the
+same call: problems that share rows and differ in row weights and start. Each problem keeps its
+own damping and its own stop, and every sum runs over one contiguous axis, so a problem's bits do
+not depend on the batch it stands in.
+
+Sources: Moré 1978 (scaling by a running maximum); Marquardt 1963; the two curvatures follow
+Huber & Ronchetti 2009, section 7.8: Newton's where it is safe, the majoriser's as the metric.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalefit.core.observations import Array
+from scalefit.inference.objectives import Measure, Objective
+from scalefit.inference.problem import Problem
+
+_BoolArray = NDArray[np.bool_]
+_CHUNK = 32_768  # doubles per array of a chunk: what a level-2 cache holds with room to spare
+_FROZEN = 1e30
+_MOST_DAMPING = 1e12
+# A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
+_LONGEST_COLD = 4
+_STAGE_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where each problem of a batch ended.
+
+    Attributes:
+        u: Search vectors, shape (B, p).
+        value: Objective, shape (B,).
+        state: Scale or threshold of the objective there, shape (B,).
+        converged: Whether the predicted gain fell below the tolerance, shape (B,).
+        steps: Evaluations of the law, shape (B,).
+    """
+
+    u: Array
+    value: Array
+    state: Array
+    converged: _BoolArray
+    steps: NDArray[np.int64]
+
+
+def solve(
+    problem: Problem,
+    objective: Objective,
+    weight: Array,
+    start: Array,
+    *,
+    cold: bool,
+    tolerance: float = 1e-12,
+    limit: int = 300,
+) -> Solution:
+    """Minimise the objective for every problem of the batch.
+
+    Args:
+        problem: Law and runs.
+        objective: What to minimise.
+        weight: Row weights, shape (B, n), or (1, n) if all problems share them.
+        start: Search vectors, shape (B, p); clipped into the box.
+        cold: Whether the starts may be far away: continuation then leads a robust objective
+            from a mild threshold down to its own.
+        tolerance: Predicted gain, relative to the objective, at which a problem is done.
+        limit: Most evaluations per problem.
+    """
+    size = max(1, _CHUNK // max(1, problem.n))
+    parts = [
+        _solve_chunk(
+            problem,
+            objective,
+            weight if weight.shape[0] == 1 else weight[i : i + size].astype(float),
+            start[i : i + size],
+            cold=cold,
+            tolerance=tolerance,
+            limit=limit,
+        )
+        for i in range(0, start.shape[0], size)
+    ]
+    return Solution(*(np.concatenate([getattr(s, k) for s in parts]) for k in _FIELDS))
+
+
+_FIELDS = ("u", "value", "state", "converged", "steps")
+
+
+def _solve_chunk(
+    problem: Problem,
+    objective: Objective,
+    weight: Array,
+    start: Array,
+    *,
+    cold: bool,
+    tolerance: float,
+    limit: int,
+) -> Solution:
+    u = np.clip(start, problem.low, problem.high)
+    count, p = u.shape
+    residual, jacobian = problem.evaluate(u)
+    state = objective.begin(residual, weight, cold=cold)
+    found = objective.measure(residual, weight, state)
+    value, size, state = found.value.copy(), found.size.copy(), found.state.copy()
+    gradient, sharp, safe = _slopes(found, jacobian, weight)
+    scale = np.diagonal(safe, axis1=1, axis2=2).copy()
+    damping = np.full(count, 0.3 if cold else 1e-3)
+    growth = np.full(count, 2.0)
+    steps = np.ones(count, dtype=np.int64)
+    in_stage = np.zeros(count, dtype=np.int64)
+    converged = np.zeros(count, dtype=bool)
+    live = np.flatnonzero(np.isfinite(value) & np.isfinite(residual).all(axis=1))
+    residuals = residual
+    while live.size:
+        step, gain, solved = _step(
+            u[live], gradient[live], sharp[live], safe[live], scale[live], damping[live], problem,
+            _LONGEST_COLD if cold else np.inf,
+        )  # fmt: skip
+        last = objective.tighten(state[live]) == state[live]
+        loose = ~last & solved & ((gain <= 1e-3 * size[live]) | (in_stage[live] >= _STAGE_STEPS))
+        done = last & solved & (gain <= tolerance * size[live] + 1e-300)
+        stuck = damping[live] > _MOST_DAMPING
+        converged[live[done]] = True
+        _next_stage(
+            objective, problem, weight, live[loose | (stuck & ~last)], u, residuals,
+            (value, size, state, gradient, sharp, safe, damping, growth, in_stage),
+        )  # fmt: skip
+        bad = ~solved & ~stuck
+        damping[live[bad]] *= 10.0
+        go = solved & ~done & ~loose & ~stuck
+        _advance(
+            objective, problem, weight, live[go], u, step[go], gain[go], residuals,
+            (value, size, state, gradient, sharp, safe, damping, growth, in_stage, steps, scale),
+        )  # fmt: skip
+        ended = done | (stuck & last) | (steps[live] >= limit)
+        live = live[~ended]
+    return Solution(u, value, state, converged, steps)
+
+
+def _share(weight: Array, at: NDArray[np.int64]) -> Array:
+    return weight if weight.shape[0] == 1 else weight[at]
+
+
+def _slopes(found: Measure, jacobian: Array, weight: Array) -> tuple[Array, Array, Array]:
+    """Gradient (B, p) and the two curvatures (B, p, p) of the objective in u."""
+    gradient = -np.matmul(jacobian, (weight * found.psi)[:, :, None])[:, :, 0]
+    across = np.swapaxes(jacobian, 1, 2)
+    sharp = np.matmul(jacobian * (weight * found.sharp)[:, None, :], across)
+    safe = (
+        sharp
+        if found.safe is found.sharp
+        else np.matmul(jacobian * (weight * found.safe)[:, None, :], across)
+    )
+    return gradient, sharp, safe
+
+
+def _step(
+    u: Array,
+    gradient: Array,
+    sharp: Array,
+    safe: Array,
+    scale: Array,
+    damping: Array,
+    problem: Problem,
+    longest: float,
+) -> tuple[Array, Array, _BoolArray]:
+    """Damped step inside the box, the gain the model predicts for it, and whether it exists."""
+    frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
+    floor = 0.01 * scale.max(axis=1, keepdims=True)
+    metric = np.maximum(0.01 * scale, 1e-10 * floor)
+    system = sharp + damping[:, None, None] * safe
+    at = np.arange(u.shape[1])
+    system[:, at, at] += damping[:, None] * metric + np.where(frozen, _FROZEN, 0.0)
+    step, solved = solve_positive(system, np.where(frozen, 0.0, -gradient))
+    reach = np.abs(step[:, problem.log]).max(axis=1, initial=0.0)
+    step *= np.minimum(1.0, longest / np.maximum(reach, 1e-300))[:, None]
+    step = np.clip(u + step, problem.low, problem.high) - u
+    step = np.where(frozen, 0.0, step)
+    bend = np.matmul(sharp, step[:, :, None])[:, :, 0]
+    gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
+    nothing = (step == 0).all(axis=1)
+    return step, np.where(nothing, 0.0, gain), solved & (nothing | (gain > 0))
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return np.asarray((a * b).sum(axis=-1))
+
+
+def _next_stage(
+    objective: Objective,
+    problem: Problem,
+    weight: Array,
+    at: NDArray[np.int64],
+    u: Array,
+    residuals: Array,
+    store: tuple[Array, ...],
+) -> None:
+    """Tighten the objective of the problems `at`, in place."""
+    if not at.size:
+        return
+    value, size, state, gradient, sharp, safe, damping, growth, in_stage = store
+    share = _share(weight, at)
+    residual, jacobian = problem.evaluate(u[at])
+    found = objective.measure(residual, share, objective.tighten(state[at]))
+    value[at], size[at], state[at] = found.value, found.size, found.state
+    gradient[at], sharp[at], safe[at] = _slopes(found, jacobian, share)
+    damping[at] = np.minimum(damping[at], 0.1)
+    growth[at], in_stage[at] = 2.0, 0
+
+
+def _advance(
+    objective: Objective,
+    problem: Problem,
+    weight: Array,
+    at: NDArray[np.int64],
+    u: Array,
+    step: Array,
+    gain: Array,
+    residuals: Array,
+    store: tuple[Array, ...],
+) -> None:
+    """Try the steps of the problems `at`; take those that pay and set the damping, in place."""
+    if not at.size:
+        return
+    value, size, state, gradient, sharp, safe, damping, growth, in_stage, steps, scale = store
+    share = _share(weight, at)
+    trial = u[at] + step
+    residual, jacobian = problem.evaluate(trial)
+    found = objective.measure(residual, share, state[at])
+    sound = np.isfinite(residual).all(axis=1) & np.isfinite(found.value)
+    with np.errstate(invalid="ignore"):
+        ratio = np.where(sound, (value[at] - found.value) / np.maximum(gain, 1e-300), -1.0)
+    took = sound & (found.value < value[at])
+    # A gain at rounding level cannot be seen in the objective; the step is still the better one.
+    took |= sound & (gain <= 1e-13 * size[at]) & (found.value <= value[at] + 1e-12 * size[at])
+    new = at[took]
+    part = Measure(*(getattr(found, k)[took] for k in _MEASURE))
+    u[new], value[new], size[new], state[new] = trial[took], part.value, part.size, part.state
+    gradient[new], sharp[new], safe[new] = _slopes(
+        part, jacobian[took], share if share.shape[0] == 1 else share[took]
+    )
+    scale[new] = np.maximum(scale[new], np.diagonal(safe[new], axis1=1, axis2=2))
+    steps[at] += 1
+    in_stage[at] += 1
+    factor = np.where(ratio > 0.75, 0.15, np.where(ratio > 0.25, 1.0, growth[at]))
+    damping[at] = np.maximum(damping[at] * factor, 1e-15)
+    growth[at] = np.where(took, 3.0, 2 * growth[at])
+
+
+_MEASURE = ("value", "size", "psi", "sharp", "safe", "state")
+
+
+def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
+    """Solve positive definite systems by Cholesky, unrolled over the batch.
+
+    Args:
+        system: Shape (B, p, p).
+        right: Shape (B, p).
+
+    Returns:
+        Solutions of shape (B, p), and whether each system was positive definite.
+    """
+    p = right.shape[1]
+    lower = np.zeros_like(system)
+    sound = np.ones(right.shape[0], dtype=bool)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(p):
+            pivot = system[:, j, j] - _dot(lower[:, j, :j], lower[:, j, :j])
+            sound &= pivot > 1e-15 * np.abs(system[:, j, j])
+            root = np.sqrt(np.where(pivot > 0, pivot, 1.0))
+            lower[:, j, j] = root
+            for i in range(j + 1, p):
+                cross = _dot(lower[:, i, :j], lower[:, j, :j])
+                lower[:, i, j] = (system[:, i, j] - cross) / root
+        solution = np.zeros_like(right)
+        for j in range(p):
+            rest = _dot(lower[:, j, :j], solution[:, :j])
+            solution[:, j] = (right[:, j] - rest) / lower[:, j, j]
+        for j in reversed(range(p)):
+            rest = _dot(lower[:, j + 1 :, j], solution[:, j + 1 :])
+            solution[:, j] = (solution[:, j] - rest) / lower[:, j, j]
+    sound &= np.isfinite(solution).all(axis=1)
+    return np.where(sound[:, None], solution, 0.0), sound
+
+
+def polish(
+    problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int = 50
+) -> Array:
+    """Undamped Newton steps from a solved problem, shape (p,), until rounding ends them.
+
+    Where every row counts with positive curvature the step comes from a QR factorisation of the
+    Jacobian, which keeps the digits that normal equations lose.
+    """
+    u = start.copy()
+    last = np.inf
+    for _ in range(rounds):
+        residual, jacobian = problem.evaluate(u[None])
+        found = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
+        gradient = -(jacobian[0] @ (weight[0] * found.psi[0]))
+        frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
+        step = np.zeros_like(u)
+        step[~frozen] = _newton(jacobian[0][~frozen], found, weight[0], gradient[~frozen])
+        width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
+        length = float(np.max(np.abs(step) / width, initial=0.0))
+        trial = np.clip(u + step, problem.low, problem.high)
+        if not np.isfinite(trial).all() or length >= last / 2:
+            break
+        after = problem.residual(trial[None])
+        if not objective.value(after, weight)[0] <= objective.value(residual, weight)[0] + 1e-12 * (
+            found.size[0]
+        ):
+            break
+        u, last = trial, length
+        if length < 1e-16:
+            break
+    return u
+
+
+def _newton(jacobian: Array, found: Measure, weight: Array, gradient: Array) -> Array:
+    """Step -H^-1 g with the sharp curvature, through QR if all of it is positive."""
+    curvature = weight * found.sharp[0]
+    norm = np.sqrt((jacobian**2).sum(axis=1))
+    norm = np.where(norm > 0, norm, 1.0)
+    scaled = jacobian / norm[:, None]
+    try:
+        if (curvature > 0).all():
+            root = np.sqrt(curvature)
+            right = weight * found.psi[0] / root
+            return np.asarray(np.linalg.lstsq((scaled * root).T, right, rcond=None)[0] / norm)
+        system = (scaled * curvature) @ scaled.T
+        return np.asarray(np.linalg.solve(system, -gradient / norm) / norm)
+    except np.linalg.LinAlgError:
+        return np.zeros_like(gradient)
