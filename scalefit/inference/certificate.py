@@ -98,7 +98,8 @@ def certify(
     scaled = free / np.where(norm > 0, norm, 1.0)[:, None]
     singular = np.linalg.svd(scaled, compute_uv=False) if scaled.size else np.ones(1)
     kappa = np.inf if flat or singular[-1] == 0 else float(singular[0] / singular[-1])
-    score = _score_test(scaled, root * psi[used], max(dof, 1), float(np.abs(problem.target).max()))
+    rounding = _rounding(problem, residual[used], psi[used])
+    score = _score_test(scaled[norm > 0], root * psi[used], max(dof, 1), rounding)
     in_band = -1
     if isinstance(objective, Huber):
         in_band = int((np.abs(residual[used]) <= objective.threshold).sum())
@@ -205,17 +206,27 @@ def _score(objective: Any, residual: Array, scale: float) -> Array:
 
 
 def _on(u: Array, edge: Array, problem: Problem) -> np.ndarray:
-    width = np.where(np.isfinite(problem.high - problem.low), problem.high - problem.low, np.inf)
-    return np.abs(u - edge) <= 1e-6 * np.minimum(width, np.maximum(np.abs(edge), 1.0))
+    finite = np.isfinite(edge)
+    place = np.where(finite, edge, 0.0)
+    width = np.minimum(problem.high - problem.low, np.maximum(np.abs(place), 1.0))
+    return finite & (np.abs(u - place) <= 1e-6 * width)
 
 
-def _score_test(scaled: Array, psi: Array, dof: int, size: float) -> float:
+def _rounding(problem: Problem, residual: Array, psi: Array) -> float:
+    """What rounding of the target to twelve digits does to psi.
+
+    Perfect data leave rounding alone, which lies in the tangent space as well as beside it.
+    """
+    stiffness = np.abs(psi) / np.maximum(np.abs(residual), 1e-300)
+    return 1e-12 * float(np.abs(problem.target).max()) * float(np.median(stiffness))
+
+
+def _score_test(scaled: Array, psi: Array, dof: int, rounding: float) -> float:
     if not scaled.size:
         return 0.0
     q, _ = np.linalg.qr(scaled.T)
     inside = float(np.linalg.norm(q.T @ psi)) / math.sqrt(scaled.shape[0])
-    # Perfect data leave rounding alone, which lies in the tangent space as well as beside it.
-    outside = max(float(np.linalg.norm(psi)) / math.sqrt(dof), 1e-12 * size, 1e-300)
+    outside = max(float(np.linalg.norm(psi)) / math.sqrt(dof), rounding, 1e-300)
     return inside / outside
 
 

@@ -11,16 +11,18 @@ import numpy as np
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
-from scalefit.inference.certificate import Certificate, Status, certify
+from scalefit.inference.certificate import USABLE, Certificate, Status, certify
+from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.inference.objectives import Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
-from scalefit.inference.solver import Solution, polish, solve
+from scalefit.inference.solver import FIELDS, Solution, polish, solve
 from scalefit.inference.starts import candidates
 from scalefit.laws.base import Law
 
 # Survivors of each round of the search and the evaluations each is given.
 _ROUNDS = ((192, 12), (48, 40), (12, 400))
 _MOST_SEARCH_ROWS = 4096
+_STUBBORN = 3
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,16 @@ def fit(
             f"{law.name}: no start gives a finite objective",
             "check the inputs' units, or give starts inside the law's bounds",
         )
-    best = int(np.nanargmin(np.where(np.isfinite(ends.value), ends.value, np.inf)))
-    u = ends.u[best]
-    if solver == "scalefit":
-        u = polish(problem, goal, weight, u)
+    u, value, certificate = _concluded(problem, goal, weight, ends, polished=solver == "scalefit")
+    if solver == "scalefit" and certificate.status not in USABLE:
+        # The quick search ended nowhere: the stubborn one may still find the way.
+        first = _best(problem, goal, weight, begin, _STUBBORN)
+        again = solve_in_trust_region(
+            problem, goal, weight, np.concatenate([first, u[None]]) if starts is None else first
+        )
+        both = Solution(*(np.concatenate([getattr(ends, k), getattr(again, k)]) for k in FIELDS))
+        u, value, certificate = _concluded(problem, goal, weight, both, polished=True)
     residual = problem.residual(u[None])
-    value = float(goal.value(residual, weight)[0])
-    certificate = certify(
-        problem, goal, u, solver_value=value, ends=ends, capped=not bool(ends.converged[best])
-    )
     return Fit(
         law=law,
         runs=runs,
@@ -131,6 +134,19 @@ def fit(
         fixed=dict(fix or {}),
         notes=certificate.notes,
     )
+
+
+def _concluded(
+    problem: Problem, goal: Any, weight: Array, ends: Solution, *, polished: bool
+) -> tuple[Array, float, Certificate]:
+    """The best of all searches, polished, with its objective and certificate."""
+    best = int(np.argmin(np.where(np.isfinite(ends.value), ends.value, np.inf)))
+    u = polish(problem, goal, weight, ends.u[best]) if polished else ends.u[best]
+    value = float(goal.value(problem.residual(u[None]), weight)[0])
+    certificate = certify(
+        problem, goal, u, solver_value=value, ends=ends, capped=not bool(ends.converged[best])
+    )
+    return u, value, certificate
 
 
 def _check_rows(problem: Problem, runs: Observations) -> None:

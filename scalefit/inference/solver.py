@@ -26,6 +26,7 @@ _FROZEN = 1e30
 _MOST_DAMPING = 1e12
 # A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
 _LONGEST_COLD = 4
+_LIGHT_DAMPING = 1e-2
 _STAGE_STEPS = 100
 
 
@@ -83,10 +84,10 @@ def solve(
         )
         for i in range(0, start.shape[0], size)
     ]
-    return Solution(*(np.concatenate([getattr(s, k) for s in parts]) for k in _FIELDS))
+    return Solution(*(np.concatenate([getattr(s, k) for s in parts]) for k in FIELDS))
 
 
-_FIELDS = ("u", "value", "state", "converged", "steps")
+FIELDS = ("u", "value", "state", "converged", "steps")
 
 
 def _solve_chunk(
@@ -106,6 +107,7 @@ def _solve_chunk(
     found = objective.measure(residual, weight, state)
     value, size, state = found.value.copy(), found.size.copy(), found.state.copy()
     gradient, sharp, safe = _slopes(found, jacobian, weight)
+    tiny = rounding_gain(problem, found, weight)
     scale = np.diagonal(safe, axis1=1, axis2=2).copy()
     damping = np.full(count, 0.3 if cold else 1e-3)
     growth = np.full(count, 2.0)
@@ -121,7 +123,9 @@ def _solve_chunk(
         )  # fmt: skip
         last = objective.tighten(state[live]) == state[live]
         loose = ~last & solved & ((gain <= 1e-3 * size[live]) | (in_stage[live] >= _STAGE_STEPS))
-        done = last & solved & (gain <= tolerance * size[live] + 1e-300)
+        # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
+        free = damping[live] <= _LIGHT_DAMPING
+        done = last & solved & free & (gain <= tolerance * size[live] + tiny[live])
         stuck = damping[live] > _MOST_DAMPING
         converged[live[done]] = True
         _next_stage(
@@ -138,6 +142,11 @@ def _solve_chunk(
         ended = done | (stuck & last) | (steps[live] >= limit)
         live = live[~ended]
     return Solution(u, value, state, converged, steps)
+
+
+def rounding_gain(problem: Problem, found: Measure, weight: Array) -> Array:
+    """Gain that rounding of the target alone could promise, shape (B,): perfect data end here."""
+    return 1e-28 * np.asarray((weight * found.safe * problem.target**2).sum(axis=-1))
 
 
 def _share(weight: Array, at: NDArray[np.int64]) -> Array:
@@ -287,7 +296,7 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
 
 
 def polish(
-    problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int = 50
+    problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int = 200
 ) -> Array:
     """Undamped Newton steps from a solved problem, shape (p,), until rounding ends them.
 
@@ -306,7 +315,7 @@ def polish(
         width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
         length = float(np.max(np.abs(step) / width, initial=0.0))
         trial = np.clip(u + step, problem.low, problem.high)
-        if not np.isfinite(trial).all() or length >= last / 2:
+        if not np.isfinite(trial).all() or length >= 0.95 * last:
             break
         after = problem.residual(trial[None])
         if not objective.value(after, weight)[0] <= objective.value(residual, weight)[0] + 1e-12 * (
