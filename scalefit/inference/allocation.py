@@ -172,7 +172,7 @@ def refuse_one_line(fit: Fit) -> None:
 
 
 def best_size(law: Law, theta: Array, budgets: Array) -> Array:
-    """log N* for each parameter set and budget, shape (R, m); nan where the loss has no valley.
+    """Log N* for each parameter set and budget, shape (R, m); nan where the loss has no valley.
 
     A scan over the whole budget line finds the lowest valley, then the exact derivative along
     the line is halved down to rounding.
@@ -204,7 +204,7 @@ def _along(law: Law, theta: Array, budgets: Array, u: Array) -> tuple[Array, Arr
 
 
 def _exponent(law: Law, theta: Array, budget: float) -> Array:
-    """d log N* / d log C at a budget, shape (R,), by a difference over half an e-fold."""
+    """D log N* / d log C at a budget, shape (R,), by a difference over half an e-fold."""
     step = 0.25
     around = budget * np.exp([-step, step])
     size = best_size(law, theta, around)

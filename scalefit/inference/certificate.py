@@ -24,7 +24,12 @@ from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution
 
 Status = Literal[
-    "converged", "at-bound", "weakly-identified", "multiple-minima", "not-identified", "not-converged"
+    "converged",
+    "at-bound",
+    "weakly-identified",
+    "multiple-minima",
+    "not-identified",
+    "not-converged",
 ]
 STATUSES: tuple[Status, ...] = (
     "converged", "at-bound", "weakly-identified", "multiple-minima", "not-identified",
@@ -115,10 +120,15 @@ def certify(
     if bounds:
         found.append(("at-bound", doubts.AT_BOUND.note(_bound_words(problem, u, on_low, on_high))))
     if kappa > 1e8 or (math.isfinite(hess_min) and hess_min <= -1e-9):
-        found.append(("not-identified", doubts.NOT_IDENTIFIED.note(_trade_off(scaled, names, bound, kappa))))
+        found.append(
+            ("not-identified", doubts.NOT_IDENTIFIED.note(_trade_off(scaled, names, bound, kappa)))
+        )
     elif kappa > 1e6:
         found.append(
-            ("weakly-identified", doubts.WEAKLY_IDENTIFIED.note(_trade_off(scaled, names, bound, kappa)))
+            (
+                "weakly-identified",
+                doubts.WEAKLY_IDENTIFIED.note(_trade_off(scaled, names, bound, kappa)),
+            )
         )
     failures = _failures(score, step_se, reeval, wrong_side, capped)
     if failures:
@@ -128,7 +138,9 @@ def certify(
     notes = [note for _, note in found if note]
     if agree < 3 and starts >= 3 and not rival:
         notes.append(
-            doubts.FEW_STARTS_AGREE.note(f"{agree} of {starts} searches ended at the best objective")
+            doubts.FEW_STARTS_AGREE.note(
+                f"{agree} of {starts} searches ended at the best objective"
+            )
         )
     if dof <= 2:
         notes.append(
@@ -301,7 +313,9 @@ def _agreement(
     # A likelihood has no natural zero, so that differences are compared with its size.
     weight = problem.weight[None, :]
     here = problem.residual(u[None])
-    size = abs(float(objective.measure(here, weight, objective.begin(here, weight, cold=False)).size[0]))
+    size = abs(
+        float(objective.measure(here, weight, objective.begin(here, weight, cold=False)).size[0])
+    )
     gap = (values - best) / max(size, 1e-300)
     agree = int((gap <= 1e-6).sum())
     base = _prediction(problem, u.astype(float))

@@ -12,11 +12,11 @@ from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
 from scalefit.inference.certificate import USABLE, Certificate, Status, certify
-from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.inference.objectives import Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
-from scalefit.inference.solver import FIELDS, Solution, polish, solve
+from scalefit.inference.solver import Solution, joined, polish, solve
 from scalefit.inference.starts import candidates
+from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws.base import Law
 
 # Survivors of each round of the search and the evaluations each is given.
@@ -63,7 +63,7 @@ class Fit:
     @property
     def residual(self) -> Array:
         """Residuals of the target (log loss, or the loss), shape (n,)."""
-        return self.problem.residual(self.u[None])[0]
+        return np.asarray(self.problem.residual(self.u[None])[0])
 
 
 def fit(
@@ -94,8 +94,8 @@ def fit(
     """
     goal: Any = objective if objective is not None else StudentT()
     if isinstance(goal, Huber) and goal.delta is None:
-        first = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
-        goal = goal.settled(first.residual)
+        preliminary = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
+        goal = goal.settled(preliminary.residual)
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
     weight = runs.weight[None, :]
@@ -105,7 +105,8 @@ def fit(
     else:
         from scalefit.inference.solvers import SOLVERS
 
-        ends = SOLVERS.get(solver).solve(problem, goal, runs.weight, _best(problem, goal, weight, begin, 3))
+        first = begin if starts is not None else _best(problem, goal, weight, begin, _STUBBORN)
+        ends = SOLVERS.get(solver)().solve(problem, goal, runs.weight, first)
     if not np.isfinite(ends.value).any():
         raise FitError(
             f"{law.name}: no start gives a finite objective",
@@ -118,7 +119,7 @@ def fit(
         again = solve_in_trust_region(
             problem, goal, weight, np.concatenate([first, u[None]]) if starts is None else first
         )
-        both = Solution(*(np.concatenate([getattr(ends, k), getattr(again, k)]) for k in FIELDS))
+        both = joined([ends, again])
         u, value, certificate = _concluded(problem, goal, weight, both, polished=True)
     residual = problem.residual(u[None])
     return Fit(
@@ -177,7 +178,10 @@ def _own_starts(law: Law, runs: Observations, goal: Any) -> Array:
 def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> Array:
     """The `count` starts of lowest objective."""
     values = np.concatenate(
-        [goal.value(problem.residual(part), weight) for part in np.array_split(u, max(1, len(u) // 64))]
+        [
+            goal.value(problem.residual(part), weight)
+            for part in np.array_split(u, max(1, len(u) // 64))
+        ]
     )
     order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
     return u[order[:count]]

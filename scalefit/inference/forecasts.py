@@ -122,8 +122,15 @@ def rolling_origin(fit: Fit) -> Forecasts:
                  variance, int(at.sum()), float(below[k].sum() - p))
             )  # fmt: skip
     columns = np.array(rows, dtype=float).reshape(-1, 7).T
-    cut, target_, decades, error, variance_, count, df = columns
-    return Forecasts(cut, target_, decades, error, variance_, count.astype(np.int64), df)
+    return Forecasts(
+        cut=columns[0],
+        scale=columns[1],
+        decades=columns[2],
+        error=columns[3],
+        variance=columns[4],
+        rows=columns[5].astype(np.int64),
+        df=columns[6],
+    )
 
 
 def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:
@@ -157,9 +164,7 @@ def _fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
     return ends.u[best], fit.objective.scale(residual, weight[best])
 
 
-def _spread(
-    fit: Fit, below: np.ndarray, u: Array, scale: float, p: int
-) -> tuple[Array, float]:
+def _spread(fit: Fit, below: np.ndarray, u: Array, scale: float, p: int) -> tuple[Array, float]:
     """Cluster-robust covariance of u (p, p) below a cut, and the noise of one run (relative)."""
     problem, objective = fit.problem, fit.objective
     residual, jacobian = problem.evaluate(u[None])

@@ -210,9 +210,7 @@ class Gaussian:
     def rho(self, residual: Array, scale: Array) -> Array:
         """Negative log-density."""
         finite = np.clip(residual, -_FAR, _FAR)
-        return np.asarray(
-            (finite / scale) ** 2 / 2 + np.log(scale) + 0.5 * math.log(2 * math.pi)
-        )
+        return np.asarray((finite / scale) ** 2 / 2 + np.log(scale) + 0.5 * math.log(2 * math.pi))
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Root mean square residual (the maximum-likelihood sigma)."""
@@ -322,7 +320,7 @@ class Huber:
 
 
 def _best_log_likelihood(total: float, rows: float, d: float) -> float:
-    """max over t of -total/t - rows log Z(t), by golden section in log t."""
+    """Max over t of -total/t - rows log Z(t), by golden section in log t."""
 
     def likelihood(log_t: float) -> float:
         t = math.exp(log_t)

@@ -96,9 +96,7 @@ def predict(
     where = scale if scale is not None else point_scale(fit.runs, values)
     away = decades_beyond(fit.runs, where)
     band = loss_band(fit, draws, error, values, away, level)
-    notes = tuple(
-        _row_notes(fit.runs, values, where, away, k, i_know) for k in range(where.size)
-    )
+    notes = tuple(_row_notes(fit.runs, values, where, away, k, i_know) for k in range(where.size))
     return Prediction(
         points=values,
         scale=where,
@@ -119,8 +117,7 @@ def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
         if name not in points:
             raise InputError(
                 f"the point lacks {name}, an input of {fit.law.name}",
-                "give every input, such as --at "
-                + ",".join(f"{n}=VALUE" for n in fit.law.inputs),
+                "give every input, such as --at " + ",".join(f"{n}=VALUE" for n in fit.law.inputs),
             )
         values[name] = np.atleast_1d(np.asarray(points[name], dtype=float))
         if not (np.isfinite(values[name]).all() and (values[name] > 0).all()):
@@ -154,8 +151,10 @@ def loss_band(
     reach = t_quantile((1 + level) / 2, draws.df)
     noise = noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))
     if not fit.problem.log_target:
-        noise = noise * float(np.exp(np.mean(np.log(fit.problem.target)))) / loss
-    run = np.broadcast_to(np.asarray(noise, dtype=float), loss.shape) ** 2
+        typical = float(np.exp(np.mean(np.log(fit.problem.target))))
+        run = (noise * typical / loss) ** 2
+    else:
+        run = np.full(loss.shape, noise**2)
     law = (error.tau * decades) ** 2
     parts = np.stack([np.nan_to_num(exact.se) ** 2, run, law])
     total = np.maximum(parts.sum(axis=0), 1e-300)

@@ -58,17 +58,18 @@ class Problem:
         return len(self.free)
 
     def centred(self, u: Array) -> Array:
-        """theta for centred inputs, shape (B, P), from u of shape (B, p)."""
+        """Theta for centred inputs, shape (B, P), from u of shape (B, p)."""
         theta = np.repeat(self.fixed[None, :], u.shape[0], axis=0)
         theta[:, list(self.free)] = np.where(self.log, np.exp(np.where(self.log, u, 0.0)), u)
         return theta
 
     def theta(self, u: Array) -> Array:
-        """theta for the inputs as they are, shape (B, P)."""
-        return rescaled(self.law, self.centred(u), {k: 1 / v for k, v in self.units.items()})
+        """Theta for the inputs as they are, shape (B, P)."""
+        back = {name: 1 / unit for name, unit in self.units.items()}
+        return rescaled(self.law, self.centred(u), back)
 
     def search(self, theta: Array) -> Array:
-        """u inside the box, shape (B, p), from theta of shape (B, P) for the inputs as they are."""
+        """U inside the box, shape (B, p), from theta of shape (B, P) for the inputs as they are."""
         chosen = rescaled(self.law, theta, self.units)[:, list(self.free)]
         with np.errstate(divide="ignore", invalid="ignore"):
             u = np.where(self.log, np.log(np.where(self.log, chosen, 1.0)), chosen)

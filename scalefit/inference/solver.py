@@ -11,7 +11,8 @@ Huber & Ronchetti 2009, section 7.8: Newton's where it is safe, the majoriser's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ _CHUNK = 32_768  # doubles per array of a chunk: what a level-2 cache holds with
 _FROZEN = 1e30
 _MOST_DAMPING = 1e12
 # A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
-_LONGEST_COLD = 4
+_LONGEST_COLD = 2.0
 _LIGHT_DAMPING = 1e-2
 _STAGE_STEPS = 100
 
@@ -84,10 +85,66 @@ def solve(
         )
         for i in range(0, start.shape[0], size)
     ]
-    return Solution(*(np.concatenate([getattr(s, k) for s in parts]) for k in FIELDS))
+    return joined(parts)
 
 
-FIELDS = ("u", "value", "state", "converged", "steps")
+def joined(parts: Sequence[Solution]) -> Solution:
+    """The solutions of several batches as those of one."""
+    return Solution(
+        *(np.concatenate([getattr(s, f.name) for s in parts]) for f in fields(Solution))
+    )
+
+
+@dataclass
+class _Batch:
+    """Where every problem of a chunk stands; rows are replaced as problems move.
+
+    Attributes:
+        u: Search vectors, shape (B, p).
+        value: Objective, shape (B,), at the present state.
+        size: What relative tests are relative to, shape (B,).
+        state: Scale or threshold of the objective, shape (B,).
+        gradient: Of the objective in u, shape (B, p).
+        sharp: Its first-order curvature, shape (B, p, p).
+        safe: Curvature of its majoriser, shape (B, p, p).
+        scale: Running maximum of the diagonal of `safe`, shape (B, p).
+        damping: Of the next step, shape (B,).
+        growth: Of the damping if that step fails, shape (B,).
+        steps: Evaluations so far, shape (B,).
+        stage: Evaluations at the present state, shape (B,).
+    """
+
+    u: Array
+    value: Array
+    size: Array
+    state: Array
+    gradient: Array
+    sharp: Array
+    safe: Array
+    scale: Array
+    damping: Array
+    growth: Array
+    steps: NDArray[np.int64]
+    stage: NDArray[np.int64]
+
+    def put(self, at: NDArray[np.int64], found: Measure, jacobian: Array, weight: Array) -> None:
+        """Take what an objective found at the search vectors of the problems `at`."""
+        self.value[at], self.size[at], self.state[at] = found.value, found.size, found.state
+        self.gradient[at], self.sharp[at], self.safe[at] = _slopes(found, jacobian, weight)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a chunk is solved for; constant throughout."""
+
+    problem: Problem
+    objective: Objective
+    weight: Array
+    longest: float
+
+    def share(self, at: NDArray[np.int64]) -> Array:
+        """Weights of the problems `at`."""
+        return self.weight if self.weight.shape[0] == 1 else self.weight[at]
 
 
 def _solve_chunk(
@@ -100,57 +157,61 @@ def _solve_chunk(
     tolerance: float,
     limit: int,
 ) -> Solution:
-    u = np.clip(start, problem.low, problem.high)
-    count, p = u.shape
-    residual, jacobian = problem.evaluate(u)
-    state = objective.begin(residual, weight, cold=cold)
-    found = objective.measure(residual, weight, state)
-    value, size, state = found.value.copy(), found.size.copy(), found.state.copy()
-    gradient, sharp, safe = _slopes(found, jacobian, weight)
-    tiny = rounding_gain(problem, found, weight)
-    scale = np.diagonal(safe, axis1=1, axis2=2).copy()
-    damping = np.full(count, 0.3 if cold else 1e-3)
-    growth = np.full(count, 2.0)
-    steps = np.ones(count, dtype=np.int64)
-    in_stage = np.zeros(count, dtype=np.int64)
-    converged = np.zeros(count, dtype=bool)
-    live = np.flatnonzero(np.isfinite(value) & np.isfinite(residual).all(axis=1))
-    residuals = residual
+    task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
+    batch, tiny, sound = _begin(task, start, cold=cold)
+    converged = np.zeros(len(start), dtype=bool)
+    live = np.flatnonzero(sound)
     while live.size:
-        step, gain, solved = _step(
-            u[live], gradient[live], sharp[live], safe[live], scale[live], damping[live], problem,
-            _LONGEST_COLD if cold else np.inf,
-        )  # fmt: skip
-        last = objective.tighten(state[live]) == state[live]
-        loose = ~last & solved & ((gain <= 1e-3 * size[live]) | (in_stage[live] >= _STAGE_STEPS))
+        step, gain, solved = _step(task, batch, live)
+        last = objective.tighten(batch.state[live]) == batch.state[live]
+        stuck = batch.damping[live] > _MOST_DAMPING
+        loose = ~last & (
+            stuck
+            | (solved & ((gain <= 1e-3 * batch.size[live]) | (batch.stage[live] >= _STAGE_STEPS)))
+        )
         # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
-        free = damping[live] <= _LIGHT_DAMPING
-        done = last & solved & free & (gain <= tolerance * size[live] + tiny[live])
-        stuck = damping[live] > _MOST_DAMPING
+        free = batch.damping[live] <= _LIGHT_DAMPING
+        done = last & solved & free & (gain <= tolerance * batch.size[live] + tiny[live])
         converged[live[done]] = True
-        _next_stage(
-            objective, problem, weight, live[loose | (stuck & ~last)], u, residuals,
-            (value, size, state, gradient, sharp, safe, damping, growth, in_stage),
-        )  # fmt: skip
-        bad = ~solved & ~stuck
-        damping[live[bad]] *= 10.0
+        _tighten(task, batch, live[loose])
+        batch.damping[live[~solved & ~stuck]] *= 10.0
         go = solved & ~done & ~loose & ~stuck
-        _advance(
-            objective, problem, weight, live[go], u, step[go], gain[go], residuals,
-            (value, size, state, gradient, sharp, safe, damping, growth, in_stage, steps, scale),
-        )  # fmt: skip
-        ended = done | (stuck & last) | (steps[live] >= limit)
-        live = live[~ended]
-    return Solution(u, value, state, converged, steps)
+        _advance(task, batch, live[go], step[go], gain[go])
+        live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
+    return Solution(batch.u, batch.value, batch.state, converged, batch.steps)
+
+
+def _begin(task: _Task, start: Array, *, cold: bool) -> tuple[_Batch, Array, _BoolArray]:
+    """The batch at its starts, the gain that rounding could promise, and which starts are sound."""
+    problem, objective = task.problem, task.objective
+    u = np.clip(start, problem.low, problem.high)
+    count = len(u)
+    residual, jacobian = problem.evaluate(u)
+    found = objective.measure(
+        residual, task.weight, objective.begin(residual, task.weight, cold=cold)
+    )
+    gradient, sharp, safe = _slopes(found, jacobian, task.weight)
+    batch = _Batch(
+        u=u,
+        value=found.value.copy(),
+        size=found.size.copy(),
+        state=found.state.copy(),
+        gradient=gradient,
+        sharp=sharp,
+        safe=safe.copy(),
+        scale=np.diagonal(safe, axis1=1, axis2=2).copy(),
+        damping=np.full(count, 0.3 if cold else 1e-3),
+        growth=np.full(count, 2.0),
+        steps=np.ones(count, dtype=np.int64),
+        stage=np.zeros(count, dtype=np.int64),
+    )
+    sound = np.isfinite(found.value) & np.isfinite(residual).all(axis=1)
+    return batch, rounding_gain(problem, found, task.weight), sound
 
 
 def rounding_gain(problem: Problem, found: Measure, weight: Array) -> Array:
     """Gain that rounding of the target alone could promise, shape (B,): perfect data end here."""
     return 1e-28 * np.asarray((weight * found.safe * problem.target**2).sum(axis=-1))
-
-
-def _share(weight: Array, at: NDArray[np.int64]) -> Array:
-    return weight if weight.shape[0] == 1 else weight[at]
 
 
 def _slopes(found: Measure, jacobian: Array, weight: Array) -> tuple[Array, Array, Array]:
@@ -166,28 +227,26 @@ def _slopes(found: Measure, jacobian: Array, weight: Array) -> tuple[Array, Arra
     return gradient, sharp, safe
 
 
-def _step(
-    u: Array,
-    gradient: Array,
-    sharp: Array,
-    safe: Array,
-    scale: Array,
-    damping: Array,
-    problem: Problem,
-    longest: float,
-) -> tuple[Array, Array, _BoolArray]:
+def _step(task: _Task, batch: _Batch, at: NDArray[np.int64]) -> tuple[Array, Array, _BoolArray]:
     """Damped step inside the box, the gain the model predicts for it, and whether it exists."""
+    problem = task.problem
+    u, gradient, damping, scale = (
+        batch.u[at],
+        batch.gradient[at],
+        batch.damping[at],
+        batch.scale[at],
+    )
+    sharp = batch.sharp[at]
     frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
     floor = 0.01 * scale.max(axis=1, keepdims=True)
     metric = np.maximum(0.01 * scale, 1e-10 * floor)
-    system = sharp + damping[:, None, None] * safe
-    at = np.arange(u.shape[1])
-    system[:, at, at] += damping[:, None] * metric + np.where(frozen, _FROZEN, 0.0)
+    system = sharp + damping[:, None, None] * batch.safe[at]
+    diagonal = np.arange(u.shape[1])
+    system[:, diagonal, diagonal] += damping[:, None] * metric + np.where(frozen, _FROZEN, 0.0)
     step, solved = solve_positive(system, np.where(frozen, 0.0, -gradient))
     reach = np.abs(step[:, problem.log]).max(axis=1, initial=0.0)
-    step *= np.minimum(1.0, longest / np.maximum(reach, 1e-300))[:, None]
-    step = np.clip(u + step, problem.low, problem.high) - u
-    step = np.where(frozen, 0.0, step)
+    step *= np.minimum(1.0, task.longest / np.maximum(reach, 1e-300))[:, None]
+    step = np.where(frozen, 0.0, np.clip(u + step, problem.low, problem.high) - u)
     bend = np.matmul(sharp, step[:, :, None])[:, :, 0]
     gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
     nothing = (step == 0).all(axis=1)
@@ -198,68 +257,43 @@ def _dot(a: Array, b: Array) -> Array:
     return np.asarray((a * b).sum(axis=-1))
 
 
-def _next_stage(
-    objective: Objective,
-    problem: Problem,
-    weight: Array,
-    at: NDArray[np.int64],
-    u: Array,
-    residuals: Array,
-    store: tuple[Array, ...],
-) -> None:
-    """Tighten the objective of the problems `at`, in place."""
+def _tighten(task: _Task, batch: _Batch, at: NDArray[np.int64]) -> None:
+    """Bring the objective of the problems `at` one stage nearer to itself."""
     if not at.size:
         return
-    value, size, state, gradient, sharp, safe, damping, growth, in_stage = store
-    share = _share(weight, at)
-    residual, jacobian = problem.evaluate(u[at])
-    found = objective.measure(residual, share, objective.tighten(state[at]))
-    value[at], size[at], state[at] = found.value, found.size, found.state
-    gradient[at], sharp[at], safe[at] = _slopes(found, jacobian, share)
-    damping[at] = np.minimum(damping[at], 0.1)
-    growth[at], in_stage[at] = 2.0, 0
+    share = task.share(at)
+    residual, jacobian = task.problem.evaluate(batch.u[at])
+    found = task.objective.measure(residual, share, task.objective.tighten(batch.state[at]))
+    batch.put(at, found, jacobian, share)
+    batch.damping[at] = np.minimum(batch.damping[at], 0.1)
+    batch.growth[at], batch.stage[at] = 2.0, 0
 
 
-def _advance(
-    objective: Objective,
-    problem: Problem,
-    weight: Array,
-    at: NDArray[np.int64],
-    u: Array,
-    step: Array,
-    gain: Array,
-    residuals: Array,
-    store: tuple[Array, ...],
-) -> None:
-    """Try the steps of the problems `at`; take those that pay and set the damping, in place."""
+def _advance(task: _Task, batch: _Batch, at: NDArray[np.int64], step: Array, gain: Array) -> None:
+    """Try the steps of the problems `at`; take those that pay and set the damping."""
     if not at.size:
         return
-    value, size, state, gradient, sharp, safe, damping, growth, in_stage, steps, scale = store
-    share = _share(weight, at)
-    trial = u[at] + step
-    residual, jacobian = problem.evaluate(trial)
-    found = objective.measure(residual, share, state[at])
+    share = task.share(at)
+    trial = batch.u[at] + step
+    residual, jacobian = task.problem.evaluate(trial)
+    found = task.objective.measure(residual, share, batch.state[at])
     sound = np.isfinite(residual).all(axis=1) & np.isfinite(found.value)
+    before, size = batch.value[at], batch.size[at]
     with np.errstate(invalid="ignore"):
-        ratio = np.where(sound, (value[at] - found.value) / np.maximum(gain, 1e-300), -1.0)
-    took = sound & (found.value < value[at])
+        ratio = np.where(sound, (before - found.value) / np.maximum(gain, 1e-300), -1.0)
+    took = sound & (found.value < before)
     # A gain at rounding level cannot be seen in the objective; the step is still the better one.
-    took |= sound & (gain <= 1e-13 * size[at]) & (found.value <= value[at] + 1e-12 * size[at])
+    took |= sound & (gain <= 1e-13 * size) & (found.value <= before + 1e-12 * size)
     new = at[took]
-    part = Measure(*(getattr(found, k)[took] for k in _MEASURE))
-    u[new], value[new], size[new], state[new] = trial[took], part.value, part.size, part.state
-    gradient[new], sharp[new], safe[new] = _slopes(
-        part, jacobian[took], share if share.shape[0] == 1 else share[took]
-    )
-    scale[new] = np.maximum(scale[new], np.diagonal(safe[new], axis1=1, axis2=2))
-    steps[at] += 1
-    in_stage[at] += 1
-    factor = np.where(ratio > 0.75, 0.15, np.where(ratio > 0.25, 1.0, growth[at]))
-    damping[at] = np.maximum(damping[at] * factor, 1e-15)
-    growth[at] = np.where(took, 3.0, 2 * growth[at])
-
-
-_MEASURE = ("value", "size", "psi", "sharp", "safe", "state")
+    batch.u[new] = trial[took]
+    part = Measure(*(getattr(found, f.name)[took] for f in fields(Measure)))
+    batch.put(new, part, jacobian[took], share if share.shape[0] == 1 else share[took])
+    batch.scale[new] = np.maximum(batch.scale[new], np.diagonal(batch.safe[new], axis1=1, axis2=2))
+    batch.steps[at] += 1
+    batch.stage[at] += 1
+    factor = np.where(ratio > 0.75, 0.15, np.where(ratio > 0.25, 1.0, batch.growth[at]))
+    batch.damping[at] = np.maximum(batch.damping[at] * factor, 1e-15)
+    batch.growth[at] = np.where(took, 3.0, 2 * batch.growth[at])
 
 
 def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
@@ -318,8 +352,9 @@ def polish(
         if not np.isfinite(trial).all() or length >= 0.95 * last:
             break
         after = problem.residual(trial[None])
-        if not objective.value(after, weight)[0] <= objective.value(residual, weight)[0] + 1e-12 * (
-            found.size[0]
+        if (
+            not objective.value(after, weight)[0]
+            <= objective.value(residual, weight)[0] + 1e-12 * (found.size[0])
         ):
             break
         u, last = trial, length

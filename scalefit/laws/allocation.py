@@ -10,5 +10,7 @@ def split_exponents(alpha: ByName, beta: ByName) -> tuple[Derived, ...]:
     """
     return (
         Derived("a", "exponent of the best N in compute", lambda p: beta(p) / (alpha(p) + beta(p))),
-        Derived("b", "exponent of the best D in compute", lambda p: alpha(p) / (alpha(p) + beta(p))),
+        Derived(
+            "b", "exponent of the best D in compute", lambda p: alpha(p) / (alpha(p) + beta(p))
+        ),
     )

@@ -89,9 +89,7 @@ def position(
     starts: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
 ) -> Parameter:
     """A place on the axis of an input; by default inside the data."""
-    return Parameter(
-        name, low, high, tuple(starts), log=True, relative_to=of, units=((of, 1.0),)
-    )
+    return Parameter(name, low, high, tuple(starts), log=True, relative_to=of, units=((of, 1.0),))
 
 
 def sharpness(name: str) -> Parameter:
@@ -213,7 +211,7 @@ def by_name(law: Law, theta: Array) -> dict[str, Array]:
 
 
 def rescaled(law: Law, theta: Array, units: Mapping[str, float]) -> Array:
-    """theta for inputs divided by `units`, from theta for the inputs as they are.
+    """Theta for inputs divided by `units`, from theta for the inputs as they are.
 
     Each parameter declares how it moves; the reverse is the same with 1/unit.
     """
@@ -221,9 +219,7 @@ def rescaled(law: Law, theta: Array, units: Mapping[str, float]) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         for i, parameter in enumerate(law.parameters):
             for name, power in parameter.units:
-                moved[..., i] *= np.exp(
-                    -power_of(law, theta, power) * np.log(units.get(name, 1.0))
-                )
+                moved[..., i] *= np.exp(-power_of(law, theta, power) * np.log(units.get(name, 1.0)))
     return moved
 
 

@@ -28,7 +28,11 @@ def broken_power(breaks: int, name: str, example: Mapping[str, float]) -> Law:
             height = height - p[f"c{i}"] * p[f"f{i}"] * (softplus(z) - np.log(2))
         return p["E"] + np.exp(height)
 
-    parameters = (irreducible("E"), amplitude("A", linear=False, log_linear=True), slope("c0")) + tuple(
+    parameters = (
+        irreducible("E"),
+        amplitude("A", linear=False, log_linear=True),
+        slope("c0"),
+    ) + tuple(
         part for i in every for part in (slope(f"c{i}"), position(f"d{i}", "x"), sharpness(f"f{i}"))
     )
     arguments = [Argument("x", Argument.POSITIONAL_OR_KEYWORD)]

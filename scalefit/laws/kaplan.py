@@ -24,6 +24,8 @@ KAPLAN = LAWS.add(
             exponent("alpha_D"),
         ),
         example={"N_c": 6.4e13, "D_c": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103},
-        derived=split_exponents(lambda p: p["alpha_N"] / p["alpha_D"], lambda p: 1.0 + 0 * p["N_c"]),
+        derived=split_exponents(
+            lambda p: p["alpha_N"] / p["alpha_D"], lambda p: 1.0 + 0 * p["N_c"]
+        ),
     ),
 )

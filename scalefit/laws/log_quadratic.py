@@ -8,7 +8,8 @@ from scalefit.laws.base import LAWS, Law, Parameter, position
 
 def loss(x: Array, *, L_min: Array, curvature: Array, x_opt: Array) -> Array:
     """L_min + curvature (ln x - ln x_opt)^2; curvature in loss per squared e-fold of x."""
-    return L_min + curvature * (np.log(x) - np.log(x_opt)) ** 2
+    distance: Array = np.log(x) - np.log(x_opt)
+    return L_min + curvature * distance**2
 
 
 LOG_QUADRATIC = LAWS.add(

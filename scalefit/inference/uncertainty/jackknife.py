@@ -27,7 +27,8 @@ class Jackknife:
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """One everywhere but zero in the cluster that is left out."""
-        return (runs.cluster[None, :] != np.arange(start, stop)[:, None]).astype(float)
+        kept = runs.cluster[None, :] != np.arange(start, stop)[:, None]
+        return np.asarray(kept, dtype=float)
 
     def count(self, runs: Observations) -> int:
         """One refit per cluster."""

@@ -1,5 +1,14 @@
 """Reports: one story, many formats. A format is one file and adds itself to FORMATS."""
 
-from scalefit.tables.reports.base import FORMATS, Figure, Report, Section
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["FORMATS", "Figure", "Report", "Section"]
+from scalefit.tables.reports.base import FORMATS, Figure, Report, Section, format_for
+
+# A file dropped into this folder is a format from then on: no list is kept by hand.
+for _module in sorted(found.name for found in iter_modules(__path__)):
+    import_module(f"{__name__}.{_module}")
+
+from scalefit.tables.reports.write import write, write_folder  # noqa: E402  (after the formats)
+
+__all__ = ["FORMATS", "Figure", "Report", "Section", "format_for", "write", "write_folder"]

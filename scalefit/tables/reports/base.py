@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
+from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import shown
 from scalefit.core.registry import Registry
 
 
@@ -100,3 +103,43 @@ def format_for(path: Path) -> Format:
         if path.suffix.lower() in known.suffixes:
             return known
     return FORMATS.get(path.suffix.lstrip(".") or path.name)
+
+
+def literal(text: str) -> str:
+    r"""`text` whole, with control, direction and zero-width marks as codes.
+
+    >>> literal("a\u202eb\n")
+    'a\\u202eb\\n'
+    """
+    return shown(text, longest=sys.maxsize)
+
+
+def first_table(report: Report) -> pa.Table:
+    """The table for machines of the first section that has one.
+
+    Raises:
+        InputError: no section has a table, so there is nothing to write.
+    """
+    for section in report.sections:
+        if section.table is not None:
+            return section.table
+    raise InputError(
+        "this report holds no table", "write it as .md, .html or .json, which need none"
+    )
+
+
+def facts(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """A manifest as pairs of words in its own order, nested keys joined by dots.
+
+    >>> facts({"seed": 0, "runs": {"path": "runs.csv", "rows": [1, 2]}})
+    (('seed', '0'), ('runs.path', 'runs.csv'), ('runs.rows', '1, 2'))
+    """
+    pairs: list[tuple[str, str]] = []
+    for key, value in manifest.items():
+        if isinstance(value, Mapping):
+            pairs += [(f"{key}.{inner}", words) for inner, words in facts(value)]
+        elif isinstance(value, (list, tuple)):
+            pairs.append((str(key), ", ".join(str(item) for item in value)))
+        else:
+            pairs.append((str(key), "none" if value is None else str(value)))
+    return tuple(pairs)

@@ -1,0 +1,5 @@
+"""Run as python -m scalefit."""
+
+from scalefit.cli import main
+
+main()

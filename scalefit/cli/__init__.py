@@ -1,0 +1,281 @@
+"""The door: words to arguments, and an error is one line. Nothing heavy is imported here."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalefit.cli.options import numbers, points, settings_of, shares_options
+from scalefit.core.errors import GateFailed, InputError, ScalefitError
+
+app = typer.Typer(
+    help="Fit neural scaling laws, say how sure one may be, refuse what the data cannot support.",
+    epilog="Start with: scalefit check RUNS, then scalefit report RUNS -o FOLDER.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+laws_app = typer.Typer(
+    help="The library of laws.", no_args_is_help=True, rich_markup_mode=None,
+)  # fmt: skip
+app.add_typer(laws_app, name="laws")
+_CLOSED_PIPE = 141
+
+
+@app.callback(invoke_without_command=True)
+def front(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Fit neural scaling laws, say how sure one may be, refuse what the data cannot support."""
+    if version:
+        from scalefit import __version__
+
+        typer.echo(f"scalefit {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@shares_options
+def fit(given: dict[str, Any]) -> None:
+    """Fit laws to runs: parameters, intervals, and a certificate of convergence.
+
+    Example: scalefit fit data/chinchilla-subset/runs.csv --law chinchilla
+    """
+    from scalefit.pipeline import commands
+
+    _deliver(commands.fit(settings_of(given)), given)
+
+
+@app.command()
+@shares_options
+def compare(given: dict[str, Any]) -> None:
+    """Rank laws on the same runs; without --law all that suit the columns.
+
+    Example: scalefit compare data/chinchilla-subset/runs.csv --law chinchilla --law kaplan
+    """
+    from scalefit.pipeline import commands
+
+    _deliver(commands.compare(settings_of(given)), given)
+
+
+@app.command()
+@shares_options
+def predict(
+    given: dict[str, Any],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N=7B,D=1.4T", help="A point to predict at; may be repeated."),
+    ] = None,
+    at_file: Annotated[
+        Path | None, typer.Option(help="Table of points, one column per input.")
+    ] = None,
+    i_know: Annotated[
+        bool, typer.Option("--i-know", help="Answer further out than the data span.")
+    ] = False,
+) -> None:
+    """Predict the loss at points, with intervals and the distance beyond the data.
+
+    Example: scalefit predict data/chinchilla-subset/runs.csv --at N=7B,D=1.4T
+    """
+    from scalefit.pipeline import commands
+
+    settings = settings_of(given)
+    asked = points(at)
+    if at_file is not None:
+        asked += commands.points_of(at_file)
+    if asked:
+        settings = replace(settings, predict=replace(settings.predict, at=asked))
+    _deliver(commands.predict(replace(settings, i_know=i_know)), given)
+
+
+@app.command()
+@shares_options
+def optimum(
+    given: dict[str, Any],
+    budget: Annotated[
+        list[str] | None, typer.Option(help="Training FLOP, as 1e22; may be repeated.")
+    ] = None,
+    waste: Annotated[
+        float | None, typer.Option(help="Share of compute a near-optimal N may waste.  [0.01]")
+    ] = None,
+    i_know: Annotated[
+        bool, typer.Option("--i-know", help="Answer further out than the data span.")
+    ] = False,
+) -> None:
+    """Compute-optimal model size and token count for budgets, with intervals.
+
+    Example: scalefit optimum data/chinchilla-subset/runs.csv --budget 1e22 --budget 1e23
+    """
+    from scalefit.pipeline import commands
+
+    settings = settings_of(given)
+    asked = numbers(budget, "--budget")
+    best = settings.optimum
+    best = replace(best, budgets=asked or best.budgets, waste=waste or best.waste)
+    if not 0 < best.waste < 0.5:
+        raise InputError(f"waste is {best.waste:g}, must lie between 0 and 0.5")
+    _deliver(commands.optimum(replace(settings, optimum=best, i_know=i_know)), given)
+
+
+@app.command()
+@shares_options
+def check(
+    given: dict[str, Any],
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Exit 1 on this finding, or on any: warning, note."),
+    ] = None,
+) -> None:
+    """Examine a table of runs: columns, ranges, and what may mislead a fit.
+
+    Example: scalefit check data/chinchilla-subset/runs.csv
+    """
+    from scalefit.pipeline import commands
+
+    outcome = commands.check(settings_of(given))
+    _deliver(outcome, given)
+    hit = commands.failing(outcome, fail_on or [])
+    if hit:
+        raise GateFailed(f"found {', '.join(hit)}", "scalefit explain " + hit[0])
+
+
+@app.command()
+@shares_options
+def report(
+    given: dict[str, Any],
+    at: Annotated[list[str] | None, typer.Option(metavar="N=7B,D=1.4T", help="A point.")] = None,
+    budget: Annotated[list[str] | None, typer.Option(help="Training FLOP, as 1e22.")] = None,
+    i_know: Annotated[
+        bool, typer.Option("--i-know", help="Answer further out than the data span.")
+    ] = False,
+) -> None:
+    """Write the whole story into a folder: report.html, tables, figures, JSON.
+
+    Example: scalefit report data/chinchilla-subset/runs.csv -o results
+    """
+    from scalefit.pipeline import commands
+
+    settings = settings_of(given)
+    asked, budgets = points(at), numbers(budget, "--budget")
+    if asked:
+        settings = replace(settings, predict=replace(settings.predict, at=asked))
+    if budgets:
+        settings = replace(settings, optimum=replace(settings.optimum, budgets=budgets))
+    outcome = commands.report(replace(settings, i_know=i_know))
+    folder = given["out"] or Path("results")
+    written = commands.write_report(outcome, folder)
+    if given["json"]:
+        _print_json(outcome)
+    else:
+        _print(outcome.report)
+    typer.echo(f"The report lies in {written}", err=True)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+@laws_app.command("list")
+def laws_list(
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Every law with its formula and source.
+
+    Example: scalefit laws list
+    """
+    from scalefit.pipeline import commands
+
+    _show(commands.laws_section(), json)
+
+
+@laws_app.command("show")
+def laws_show(
+    name: Annotated[str, typer.Argument(help="Name of a law.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """One law whole: parameters, ranges, source.
+
+    Example: scalefit laws show chinchilla
+    """
+    from scalefit.pipeline import commands
+
+    _show(commands.laws_section([name]), json)
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(help="Code of a note, such as at-bound.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """What a note means and what helps.
+
+    Example: scalefit explain at-bound
+    """
+    from scalefit.pipeline import commands
+
+    _show(commands.explain(code), json)
+
+
+def _show(story: Any, json: bool) -> None:
+    if json:
+        _print_document(story)
+    else:
+        _print(story)
+
+
+def _deliver(outcome: Any, given: dict[str, Any]) -> None:
+    """Write what was asked for to where it was asked for, words to the terminal."""
+    from scalefit.pipeline import commands
+
+    if given["out"] is not None:
+        path = commands.write_outcome(outcome, given["out"])
+        typer.echo(f"wrote {path}", err=True)
+    if given["json"]:
+        _print_json(outcome)
+    elif given["out"] is None:
+        _print(outcome.report)
+    else:
+        for note in commands.doubts_of(outcome):
+            typer.echo(f"{note.severity} {note.code}: {note.message}", err=True)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def _print(story: Any) -> None:
+    from scalefit.cli.terminal import show
+
+    show(story, stream=sys.stdout)
+
+
+def _print_json(outcome: Any) -> None:
+    _print_document(outcome.report)
+
+
+def _print_document(story: Any) -> None:
+    from scalefit.tables.reports.json import document_text
+
+    sys.stdout.write(document_text(story.document))
+
+
+def main() -> None:
+    """Run the command line; errors of ours become at most three lines on standard error."""
+    # The fits are many small ones: threads of a BLAS only get in each other's way.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        app()
+    except ScalefitError as error:
+        typer.echo(f"error: {error}", err=True)
+        if error.hint:
+            typer.echo(f"  {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has left, as `head` does; nothing is lost that anybody waited for.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_CLOSED_PIPE)
+    except MemoryError:
+        typer.echo("error: not enough memory for these runs and refits", err=True)
+        typer.echo("  fewer --draws, or fewer rows with --where, need less", err=True)
+        sys.exit(3)

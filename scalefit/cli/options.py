@@ -1,0 +1,295 @@
+"""Options that commands share, written once, and the way from words to settings."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalefit.config import LawChoice, Settings, load
+from scalefit.core.errors import InputError
+from scalefit.core.numbers import parse_human
+
+_DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
+
+Runs = Annotated[
+    str | None,
+    typer.Argument(help="Table of runs: a CSV or TSV file, - for standard input, or a saved fit."),
+]
+SHARED: dict[str, tuple[Any, Any]] = {
+    "col": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--col",
+                metavar="ROLE=NAME",
+                help="What a column is: roles N, D, C, L, x, run, group, weight.",
+                rich_help_panel=_DATA,
+            ),
+        ],
+        None,
+    ),
+    "where": (
+        Annotated[
+            str | None,
+            typer.Option(help="Rows to use, as in 'loss < 4'.", rich_help_panel=_DATA),
+        ],
+        None,
+    ),
+    "na": (
+        Annotated[
+            list[str] | None,
+            typer.Option(help="A word that stands for a missing number.", rich_help_panel=_DATA),
+        ],
+        None,
+    ),
+    "last": (
+        Annotated[
+            bool | None,
+            typer.Option("--last", help="Use the last row of each run.", rich_help_panel=_DATA),
+        ],
+        None,
+    ),
+    "config": (
+        Annotated[
+            Path | None,
+            typer.Option(help="Settings in TOML; flags win over it.", rich_help_panel=_DATA),
+        ],
+        None,
+    ),
+    "law": (
+        Annotated[
+            list[str] | None,
+            typer.Option(help="Law by name; see scalefit laws list.", rich_help_panel=_FIT),
+        ],
+        None,
+    ),
+    "x": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--x", metavar="ROLE", help="Input of a law of one input.", rich_help_panel=_FIT
+            ),
+        ],
+        None,
+    ),
+    "objective": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="t:4, gaussian, huber:1e-3, huber:auto or mse.  [t:4]", rich_help_panel=_FIT
+            ),
+        ],
+        None,
+    ),
+    "fix": (
+        Annotated[
+            list[str] | None,
+            typer.Option(metavar="NAME=VALUE", help="Hold a parameter.", rich_help_panel=_FIT),
+        ],
+        None,
+    ),
+    "bound": (
+        Annotated[
+            list[str] | None,
+            typer.Option(metavar="NAME=LOW:HIGH", help="Confine one.", rich_help_panel=_FIT),
+        ],
+        None,
+    ),
+    "solver": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="scalefit, or a reference: scipy, lmfit.  [scalefit]", rich_help_panel=_FIT
+            ),
+        ],
+        None,
+    ),
+    "interval": (
+        Annotated[
+            str | None,
+            typer.Option(help="jackknife or bootstrap.  [jackknife]", rich_help_panel=_SURE),
+        ],
+        None,
+    ),
+    "level": (
+        Annotated[
+            float | None, typer.Option(help="Of every interval.  [0.95]", rich_help_panel=_SURE)
+        ],
+        None,
+    ),
+    "draws": (
+        Annotated[
+            int | None, typer.Option(help="Bootstrap replicates.  [2000]", rich_help_panel=_SURE)
+        ],
+        None,
+    ),
+    "cluster": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Independent unit: run, row, a role or a column.  [run]",
+                rich_help_panel=_SURE,
+            ),
+        ],
+        None,
+    ),
+    "seed": (
+        Annotated[int | None, typer.Option(help="Of the draws.  [0]", rich_help_panel=_SURE)],
+        None,
+    ),
+    "jobs": (
+        Annotated[
+            int | None,
+            typer.Option(help="Processes; changes no byte.  [1]", rich_help_panel=_SURE),
+        ],
+        None,
+    ),
+    "allow_unconverged": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--allow-unconverged",
+                help="Go on from a fit that is no minimum, stamped.",
+                rich_help_panel=_OUT,
+            ),
+        ],
+        None,
+    ),
+    "json": (
+        Annotated[
+            bool, typer.Option("--json", help="One JSON document.", rich_help_panel=_OUT)
+        ],
+        False,
+    ),
+    "out": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "-o", "--out", help="File, format by suffix; a folder for report.",
+                rich_help_panel=_OUT,
+            ),
+        ],
+        None,
+    ),
+}  # fmt: skip
+
+
+def shares_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options; it gets them as one `Shared` first argument."""
+    own = inspect.signature(command).parameters
+    first, *rest = own.values()
+    parameters = [
+        inspect.Parameter("runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None)
+    ]
+    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in SHARED.items()
+    ]
+
+    def wrapped(**given: Any) -> None:
+        shared = {name: given.pop(name) for name in ("runs", *SHARED)}
+        command(shared, **given)
+
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Settings from the config file, if one is named, with the flags on top."""
+    base = load(given["config"]) if given["config"] is not None else Settings()
+    runs = _over(
+        base.runs,
+        path=given["runs"],
+        columns=dict(base.runs.columns) | _pairs(given["col"], "--col") or None,
+        where=given["where"],
+        na=tuple(given["na"]) if given["na"] else None,
+        last=given["last"],
+    )
+    fit = _over(
+        base.fit,
+        laws=_laws(base, given["law"], given["x"]),
+        objective=given["objective"],
+        fix=dict(base.fit.fix)
+        | {k: _number(v, "--fix") for k, v in _pairs(given["fix"], "--fix").items()}
+        or None,
+        bound=dict(base.fit.bound)
+        | {k: _range(v) for k, v in _pairs(given["bound"], "--bound").items()}
+        or None,
+        solver=given["solver"],
+    )
+    sure = _over(
+        base.uncertainty,
+        name=given["interval"],
+        level=given["level"],
+        draws=given["draws"],
+        cluster=given["cluster"],
+    )
+    settings: Settings = _over(
+        replace(base, runs=runs, fit=fit, uncertainty=sure),
+        seed=given["seed"],
+        jobs=given["jobs"],
+        allow_unconverged=given["allow_unconverged"],
+    )
+    if settings.seed < 0:
+        raise InputError(f"seed is {settings.seed}, must be zero or more")
+    if settings.jobs < 1:
+        raise InputError(f"jobs is {settings.jobs}, must be one or more")
+    return settings
+
+
+def _over(base: Any, **given: Any) -> Any:
+    return replace(base, **{k: v for k, v in given.items() if v is not None})
+
+
+def _laws(base: Settings, names: list[str] | None, x: str | None) -> tuple[LawChoice, ...] | None:
+    if names:
+        return tuple(LawChoice(name, x or "") for name in names)
+    if x:
+        chosen = base.fit.laws or (LawChoice("", x),)
+        return tuple(replace(law, x=x) for law in chosen)
+    return None
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (equals and name.strip() and value.strip()):
+            raise InputError(f"{option} {text!r} is not NAME=VALUE")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return parse_human(text)
+    except InputError as error:
+        raise InputError(f"{option}: {error}", error.hint) from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    if not colon:
+        raise InputError(f"--bound: {text!r} is not LOW:HIGH", "write --bound alpha=0.1:0.9")
+    return _number(low, "--bound"), _number(high, "--bound")
+
+
+def points(given: list[str] | None) -> tuple[dict[str, float], ...]:
+    """Points of `--at N=7B,D=1.4T`."""
+    found = []
+    for text in given or ():
+        pairs = _pairs(text.split(","), "--at")
+        found.append({role: _number(value, "--at") for role, value in pairs.items()})
+    return tuple(found)
+
+
+def numbers(given: list[str] | None, option: str) -> tuple[float, ...]:
+    """Numbers of a repeatable option."""
+    return tuple(_number(text, option) for text in given or ())

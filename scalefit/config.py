@@ -1,0 +1,262 @@
+"""Settings: one TOML file or none, one frozen dataclass per section, flags on top."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from scalefit.core.errors import ConfigError, InputError
+from scalefit.core.numbers import parse_human, shown
+
+_MOST_BYTES = 64 * 1024
+_MOST_DOTS = 64
+
+
+@dataclass(frozen=True)
+class LawChoice:
+    """A law by name, and for a law of one input the role that plays x."""
+
+    name: str
+    x: str = ""
+
+
+@dataclass(frozen=True)
+class RunsSettings:
+    """Where the runs are and what their columns mean.
+
+    Attributes:
+        path: Table of runs; relative to the config file that names it.
+        columns: Role to column.
+        where: Rows to keep.
+        na: Words that stand for a missing number.
+        last: Keep the last row of each run.
+    """
+
+    path: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+    na: tuple[str, ...] = ()
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is fitted and how.
+
+    Attributes:
+        laws: Laws in order; none stands for all that suit the columns, where a command allows it.
+        objective: As `t:4`, `gaussian`, `huber:1e-3`, `huber:auto` or `mse`.
+        fix: Parameter to the value it is held at.
+        bound: Parameter to its lowest and highest value.
+        solver: `scalefit`, `scipy` or `lmfit`.
+    """
+
+    laws: tuple[LawChoice, ...] = ()
+    objective: str = "t:4"
+    fix: Mapping[str, float] = field(default_factory=dict)
+    bound: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    solver: str = "scalefit"
+
+
+@dataclass(frozen=True)
+class UncertaintySettings:
+    """How sure one may be.
+
+    Attributes:
+        name: Interval method.
+        level: Of every interval.
+        draws: Replicates, for methods that draw.
+        cluster: Independent unit: `run`, `row`, a role or a column.
+    """
+
+    name: str = "jackknife"
+    level: float = 0.95
+    draws: int = 2000
+    cluster: str = "run"
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """Points to predict at: each a role to a number."""
+
+    at: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class OptimumSettings:
+    """Budgets in FLOP, and the share of compute a near-optimal size may waste."""
+
+    budgets: tuple[float, ...] = ()
+    waste: float = 0.01
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a command needs to know."""
+
+    seed: int = 0
+    jobs: int = 1
+    runs: RunsSettings = field(default_factory=RunsSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    uncertainty: UncertaintySettings = field(default_factory=UncertaintySettings)
+    predict: PredictSettings = field(default_factory=PredictSettings)
+    optimum: OptimumSettings = field(default_factory=OptimumSettings)
+    allow_unconverged: bool = False
+    i_know: bool = False
+
+
+def load(path: Path) -> Settings:
+    """Settings of a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, has an unknown key (the nearest is
+            offered) or a value of the wrong kind.
+    """
+    where = shown(str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.strerror or error}", "give a TOML file") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigError(f"{where} is larger than 64 KiB", "settings are a few lines of TOML")
+    try:
+        text = data.decode("utf-8-sig")
+        # A key of very many dots takes tomllib quadratic time.
+        if any(line.count(".") > _MOST_DOTS and "=" in line for line in text.splitlines()):
+            raise ConfigError(f"{where}: a line has more than {_MOST_DOTS} dots")
+        table = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{where} is no TOML: {error or 'nested too deeply'}") from None
+    settings: Settings = _section(Settings, table, where, "")
+    if settings.runs.path and settings.runs.path != "-":
+        at = Path(settings.runs.path)
+        located = str(at if at.is_absolute() else path.parent / at)
+        settings = replace(settings, runs=replace(settings.runs, path=located))
+    return settings
+
+
+def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: [{prefix}] must be a table")
+    known = {f.name: f for f in fields(kind)}
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {shown(prefix + key)!r}", hint)
+    values = {k: _value(known[k], v, where, prefix + k) for k, v in table.items()}
+    return kind(**values)
+
+
+def _value(known: Field[Any], value: Any, where: str, key: str) -> Any:
+    default = known.default_factory() if known.default_factory is not MISSING else known.default
+    if is_dataclass(default):
+        return _section(type(default), value, where, f"{key}.")
+    reader = _READERS.get(key)
+    try:
+        if reader:
+            return reader(value)
+        return _plain(default, value)
+    except (InputError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: {key} = {shown(repr(value))}: {error}", getattr(error, "hint", "")
+        ) from None
+
+
+def _plain(default: Any, value: Any) -> Any:
+    if isinstance(default, bool) or isinstance(value, bool):
+        if isinstance(default, bool) and isinstance(value, bool):
+            return value
+        raise ValueError("must be true or false" if isinstance(default, bool) else "is no number")
+    if isinstance(default, int):
+        if isinstance(value, int):
+            return value
+        raise ValueError("must be a whole number")
+    if isinstance(default, float):
+        return number(value)
+    if isinstance(default, str) or default is MISSING:
+        if isinstance(value, str):
+            return value
+        raise ValueError("must be text")
+    if isinstance(default, tuple):
+        return tuple(_plain("", v) for v in _listed(value))
+    return {str(k): _plain("", v) for k, v in _tabled(value).items()}
+
+
+def number(value: Any) -> float:
+    """A finite number, given as one or as text such as 7B.
+
+    Raises:
+        ValueError: it is none.
+        InputError: the text spells none.
+    """
+    if isinstance(value, str):
+        return parse_human(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("must be finite")
+    return float(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")
+    return value
+
+
+def _tabled(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a table")
+    return value
+
+
+def _laws(value: Any) -> tuple[LawChoice, ...]:
+    choices = []
+    for item in _listed(value):
+        if isinstance(item, str):
+            choices.append(LawChoice(item))
+        else:
+            choices.append(_section(LawChoice, item, "laws", ""))
+    return tuple(choices)
+
+
+def _objective(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    table = dict(_tabled(value))
+    name = table.pop("name", None)
+    if not isinstance(name, str) or len(table) > 1:
+        raise ValueError('write "huber:1e-3" or { name = "huber", delta = 1e-3 }')
+    allowed = {"t": "nu", "huber": "delta"}
+    for key, setting in table.items():
+        if allowed.get(name) != key:
+            raise ValueError(f"{name} has no setting {key!r}")
+        return f"{name}:{setting}"
+    return name
+
+
+def _bounds(value: Any) -> dict[str, tuple[float, float]]:
+    bounds = {}
+    for name, pair in _tabled(value).items():
+        low, high = _listed(pair)
+        bounds[name] = (number(low), number(high))
+    return bounds
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    return {k: number(v) for k, v in _tabled(value).items()}
+
+
+_READERS: Mapping[str, Any] = {
+    "fit.laws": _laws,
+    "fit.objective": _objective,
+    "fit.fix": _numbers,
+    "fit.bound": _bounds,
+    "predict.at": lambda value: tuple(_numbers(v) for v in _listed(value)),
+    "optimum.budgets": lambda value: tuple(number(v) for v in _listed(value)),
+}

@@ -1,0 +1,643 @@
+"""One function per command: settings in, a report and an exit code out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import scalefit
+from scalefit.config import (
+    FitSettings,
+    LawChoice,
+    OptimumSettings,
+    PredictSettings,
+    Settings,
+    UncertaintySettings,
+)
+from scalefit.core.errors import FitError, InputError
+from scalefit.core.notes import DOUBTS, Note
+from scalefit.core.numbers import human
+from scalefit.inference.certificate import USABLE
+from scalefit.laws import LAWS
+from scalefit.pipeline import documents, steps, story
+from scalefit.pipeline.steps import Estimate
+from scalefit.tables.doctor import examine
+from scalefit.tables.reports import Report, Section
+from scalefit.tables.runs import RunTable
+from scalefit.tables.select import select
+
+_FALLBACK = "chinchilla"
+_ROLES_BY_NAME = frozenset({"run", "row"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has to say.
+
+    Attributes:
+        report: For people and machines.
+        exit_code: 0, or 3 where no usable fit exists.
+        saved: A fit document to go on from, if the command makes one.
+    """
+
+    report: Report
+    exit_code: int = 0
+    saved: Mapping[str, Any] | None = None
+
+
+def fit(settings: Settings) -> Outcome:
+    """Fit laws to runs."""
+    estimates = _estimates(settings)
+    document = documents.fit_document(estimates)
+    sections = [
+        story.runs_section(estimates[0].table, estimates[0].fit.runs),
+        *(story.parameters_section(estimate) for estimate in estimates),
+    ]
+    usable = all(estimate.status in USABLE for estimate in estimates)
+    report = Report(
+        title=f"scalefit fit: {', '.join(e.law.name for e in estimates)}",
+        sections=tuple(sections),
+        document=document,
+        manifest=_manifest(settings, estimates[0].table),
+    )
+    return Outcome(
+        report,
+        0 if usable or settings.allow_unconverged else 3,
+        documents.saved_document(estimates, settings),
+    )
+
+
+def compare(settings: Settings) -> Outcome:
+    """Compare laws on the same runs."""
+    compared = _compared(settings)
+    level = settings.uncertainty.level
+    return Outcome(
+        Report(
+            title="scalefit compare",
+            sections=(story.comparison_section(compared, level),),
+            document=documents.compare_document(compared, settings.seed, level),
+            manifest=_manifest(settings, compared.table),
+        )
+    )
+
+
+def predict(settings: Settings) -> Outcome:
+    """Predict the loss at points."""
+    points = settings.predict.at
+    if not points:
+        raise InputError("no point is given", "give one with --at N=7B,D=1.4T, or --at-file")
+    estimate = _one_estimate(settings)
+    found = steps.predict(
+        estimate,
+        _columns(points),
+        allow_unconverged=settings.allow_unconverged,
+        i_know=settings.i_know,
+    )
+    stamp = estimate.status not in USABLE
+    document = documents.predict_document(estimate, found, points, stamp=stamp)
+    return Outcome(
+        Report(
+            title=f"scalefit predict: {estimate.law.name}",
+            sections=(story.prediction_section(estimate, found),),
+            document=document,
+            notes=_carried(estimate, stamp),
+            manifest=_manifest(settings, estimate.table),
+        ),
+        _refused(document["rows"]),
+    )
+
+
+def optimum(settings: Settings) -> Outcome:
+    """Compute-optimal settings for budgets."""
+    budgets = settings.optimum.budgets
+    if not budgets:
+        raise InputError("no budget is given", "give one with --budget 1e22")
+    estimate = _one_estimate(settings)
+    found = steps.allocate(
+        estimate,
+        list(budgets),
+        waste=settings.optimum.waste,
+        allow_unconverged=settings.allow_unconverged,
+        i_know=settings.i_know,
+    )
+    stamp = estimate.status not in USABLE
+    document = documents.optimum_document(estimate, found, stamp=stamp)
+    return Outcome(
+        Report(
+            title=f"scalefit optimum: {estimate.law.name}",
+            sections=(story.optimum_section(estimate, found),),
+            document=document,
+            notes=_carried(estimate, stamp),
+            manifest=_manifest(settings, estimate.table),
+        ),
+        _refused(document["rows"]),
+    )
+
+
+def _refused(rows: Sequence[Mapping[str, Any]]) -> int:
+    """3 if every row was refused: then no usable result exists."""
+    severities = [[n["severity"] for n in row["notes"]] for row in rows]
+    return 3 if all("refusal" in row for row in severities) else 0
+
+
+def check(settings: Settings) -> Outcome:
+    """What the table of runs can and cannot show."""
+    table = _table(settings)
+    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    count = len(findings)
+    words = "nothing to object to" if not count else f"{count} finding{'s' * (count > 1)}"
+    document = {
+        **documents.header("scalefit.check/1", table, None, settings.seed),
+        "columns": dict(table.columns),
+        "findings": documents.notes(findings),
+    }
+    section = story.runs_section(table, _rows_only(table))
+    return Outcome(
+        Report(
+            title=f"scalefit check: {words}",
+            sections=(replace(section, notes=findings),),
+            document=document,
+            manifest=_manifest(settings, table),
+        )
+    )
+
+
+def _rows_only(table: RunTable) -> Any:
+    """The runs as rows, for words about the table alone."""
+    axes = [r for r in ("x", "N", "D", "C") if r in table.table.column_names]
+    return select(table, {axes[0]: axes[0]}) if axes else select(table, {"x": "x"})
+
+
+def report_of(
+    runs: RunTable,
+    folder: str | Path,
+    *,
+    law: str = "",
+    x: str = "",
+    budgets: Sequence[float] = (),
+    at: Sequence[Mapping[str, float]] = (),
+    objective: str = "t:4",
+    interval: str = "jackknife",
+    level: float = 0.95,
+    draws: int = 2000,
+    cluster: str = "run",
+    seed: int = 0,
+) -> Path:
+    """Write the whole story of some runs into a folder.
+
+    Args:
+        runs: As `read` gives them.
+        folder: Made if it is not there.
+        law: Name of a law; chinchilla for runs with N and D, else power-floor.
+        x: Role that plays the input of a law of one input.
+        budgets: Training FLOP to find the best settings for.
+        at: Points to predict at, each a role to a number.
+        objective: As in `fit`.
+        interval: As in `fit`.
+        level: As in `fit`.
+        draws: As in `fit`.
+        cluster: As in `fit`.
+        seed: As in `fit`.
+
+    Returns:
+        The page, `report.html`.
+
+    Raises:
+        InputError: the runs or a setting are wrong.
+        OutputError: a file could not be written.
+    """
+    settings = Settings(
+        seed=seed,
+        fit=FitSettings(laws=(LawChoice(law, x),) if law else (), objective=objective),
+        uncertainty=UncertaintySettings(interval, level, draws, cluster),
+        predict=PredictSettings(tuple(at)),
+        optimum=OptimumSettings(tuple(budgets)),
+    )
+    return write_report(report(settings, runs), Path(folder))
+
+
+def report(settings: Settings, table: RunTable | None = None) -> Outcome:
+    """The whole story: runs, fit, comparison, predictions, optimum and figures."""
+    table = table or _table(settings)
+    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    estimate = _one_estimate(settings, table)
+    fitted = documents.fit_document([estimate])
+    usable = estimate.status in USABLE or settings.allow_unconverged
+    budgets = settings.optimum.budgets or _own_budgets(estimate)
+    sections = [replace(story.runs_section(table, estimate.fit.runs), notes=findings)]
+    parameters = story.parameters_section(estimate)
+    on_page = list(budgets) if usable and estimate.law.inputs == ("N", "D") else []
+    parts: dict[str, Any] = {
+        "fit": fitted,
+        "comparison": None,
+        "predictions": None,
+        "optimum": None,
+    }
+    notes: list[Note] = []
+    try:
+        pictures = story.fit_figures(estimate, on_page)
+    except FitError as error:
+        notes.append(_refusal(error))
+        pictures = (story.residual_figure(estimate),)
+        on_page = []
+    sections.append(replace(parameters, figures=pictures))
+    compared = _compared_for_report(settings, table)
+    if compared is not None:
+        section = story.comparison_section(compared, settings.uncertainty.level)
+        picture = story.forecast_figure(compared, settings.uncertainty.level)
+        sections.append(replace(section, figures=(picture,) if picture else ()))
+        parts["comparison"] = documents.compare_document(
+            compared, settings.seed, settings.uncertainty.level
+        )
+        forecasts = story.forecast_table(compared)
+        sections.append(
+            Section(
+                name="forecasts",
+                heading="Every forecast",
+                lead=(f"{forecasts.num_rows} forecasts, one row each, in forecasts.parquet.",),
+                table=forecasts,
+            )
+        )
+    if on_page:
+        found = steps.allocate(
+            estimate, on_page, waste=settings.optimum.waste, allow_unconverged=True,
+            i_know=settings.i_know,
+        )  # fmt: skip
+        sections.append(story.optimum_section(estimate, found))
+        parts["optimum"] = documents.optimum_document(
+            estimate, found, stamp=estimate.status not in USABLE
+        )
+    points = settings.predict.at or _own_points(estimate)
+    if usable and points:
+        said = steps.predict(
+            estimate, _columns(points), allow_unconverged=True, i_know=settings.i_know
+        )
+        sections.append(story.prediction_section(estimate, said))
+        parts["predictions"] = documents.predict_document(
+            estimate, said, points, stamp=estimate.status not in USABLE
+        )
+    document = {
+        **documents.header("scalefit.report/1", table, estimate.fit.runs, settings.seed),
+        **parts,
+        "findings": documents.notes(findings),
+    }
+    whole = Report(
+        title=f"Scaling law of {Path(table.source).name}: {estimate.law.name}",
+        sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
+        document=document,
+        notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
+        manifest=_manifest(settings, table),
+    )
+    return Outcome(whole, 0 if usable else 3, documents.saved_document([estimate], settings))
+
+
+def _file_stem(name: str) -> str:
+    return "parameters" if name.startswith("parameters-") else name
+
+
+def report_files(outcome: Outcome) -> dict[str, bytes]:
+    """JSON files of a report folder beside those that every report has."""
+    document = outcome.report.document
+    parts = {
+        "fit.json": outcome.saved,
+        "comparison.json": document.get("comparison"),
+        "optimum.json": document.get("optimum"),
+        "predictions.json": document.get("predictions"),
+        "report.json": {k: v for k, v in document.items() if k != "fit"},
+    }
+    return {
+        name: (json.dumps(part, sort_keys=True, allow_nan=False) + "\n").encode()
+        for name, part in parts.items()
+        if part is not None
+    }
+
+
+def _refusal(error: Exception) -> Note:
+    return DOUBTS.get("collinear-design").note(str(error))
+
+
+def _own_budgets(estimate: Estimate) -> tuple[float, ...]:
+    """Budgets worth showing when none were asked for: the largest run's, ten times that."""
+    if estimate.fit.runs.scale_name != "C":
+        return ()
+    top = float(f"{estimate.fit.runs.scale.max():.1e}")
+    return (top / 10, top, 10 * top)
+
+
+def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
+    """Points worth showing when none were asked for."""
+    runs, law = estimate.fit.runs, estimate.law
+    top = {name: float(values.max()) for name, values in runs.inputs.items()}
+    if len(law.inputs) == 1:
+        name = law.inputs[0]
+        role = estimate.roles[name]
+        return tuple({role: float(f"{factor * top[name]:.2e}")} for factor in (1.0, 3.0, 10.0))
+    if law.inputs == ("N", "D"):
+        biggest = int(np.argmax(runs.scale))
+        n, d = float(runs.inputs["N"][biggest]), float(runs.inputs["D"][biggest])
+        return ({"N": n, "D": d}, {"N": 3 * n, "D": 3 * d})
+    return ()
+
+
+def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
+    """Doubts about the fit that stand behind what is made of it."""
+    kept = [n for n in estimate.fit.notes if n.severity != "note"]
+    error = estimate.law_error if estimate.status in USABLE or stamp else None
+    if error is not None and error.source == "assumed":
+        kept.append(
+            DOUBTS.get("assumed-law-error").note(
+                f"law error could not be measured from {error.forecasts} forecasts: "
+                f"{100 * error.tau:g} % per decade is assumed"
+            )
+        )
+    return tuple(dict.fromkeys((*kept, *estimate.draws.notes)))
+
+
+def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Points as role to values; every point must give the same roles.
+
+    Raises:
+        InputError: they do not.
+    """
+    roles = list(points[0])
+    for point in points:
+        if set(point) != set(roles):
+            raise InputError("points give different inputs", "give the same inputs in every --at")
+    return {role: np.array([point[role] for point in points], dtype=float) for role in roles}
+
+
+def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
+    if not settings.runs.path:
+        raise InputError("no runs are given", "give a path, - for standard input, or [runs] path")
+    cluster = settings.uncertainty.cluster
+    keep = list(extra)
+    if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
+        keep.append(cluster)
+    return steps.read(
+        settings.runs.path,
+        columns=dict(settings.runs.columns),
+        where=settings.runs.where or None,
+        keep=tuple(keep),
+        na=settings.runs.na,
+        last=settings.runs.last,
+    )
+
+
+def _is_saved(path: str) -> bool:
+    return path.endswith(".json") and Path(path).is_file()
+
+
+def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:
+    if table is None and _is_saved(settings.runs.path):
+        return documents.load_saved(Path(settings.runs.path))
+    table = table or _table(settings)
+    chosen = settings.fit.laws or (_default_law(table),)
+    return [
+        steps.fit(
+            table,
+            choice.name,
+            x=choice.x,
+            objective=settings.fit.objective,
+            interval=settings.uncertainty.name,
+            level=settings.uncertainty.level,
+            draws=settings.uncertainty.draws,
+            cluster=settings.uncertainty.cluster,
+            fix=_held(settings.fit.fix, choice.name, chosen),
+            bound=_held(settings.fit.bound, choice.name, chosen),
+            solver=settings.fit.solver,
+            seed=settings.seed,
+        )
+        for choice in chosen
+    ]
+
+
+def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
+    """What is fixed or bounded for one law; with several laws, what that law has.
+
+    Raises:
+        UnknownName: no law has the parameter.
+    """
+    if len(laws) == 1:
+        return dict(given)
+    known = {name for choice in laws for name in LAWS.get(choice.name).names}
+    for name in given:
+        if name not in known:
+            LAWS.get(laws[0].name).index(name)
+    return {k: v for k, v in given.items() if k in LAWS.get(law).names}
+
+
+def _default_law(table: RunTable) -> LawChoice:
+    if {"N", "D"} <= set(table.table.column_names):
+        return LawChoice(_FALLBACK)
+    return LawChoice("power-floor")
+
+
+def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate:
+    if len(settings.fit.laws) > 1:
+        if table is None:
+            raise InputError(
+                "several laws are named, but one is needed",
+                "choose one with --law, or rank them with scalefit compare",
+            )
+        settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
+    found = _estimates(settings, table)
+    if settings.fit.laws:
+        found = [e for e in found if e.law.name == settings.fit.laws[0].name]
+    if len(found) != 1:
+        raise InputError(
+            "the saved file does not hold just that fit",
+            f"it holds {', '.join(e.law.name for e in found) or 'others'}; choose one with --law",
+        )
+    return found[0]
+
+
+def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compared:
+    table = table or _table(settings)
+    x = settings.fit.laws[0].x if settings.fit.laws else ""
+    named = [(choice.name, choice.x) for choice in settings.fit.laws if choice.name]
+    return steps.compare(
+        table,
+        named,
+        x=x,
+        objective=settings.fit.objective,
+        cluster=settings.uncertainty.cluster,
+        fix=settings.fit.fix,
+        bound=settings.fit.bound,
+        solver=settings.fit.solver,
+    )
+
+
+def _compared_for_report(settings: Settings, table: RunTable) -> steps.Compared | None:
+    """The comparison of a report: the named laws if there are several, else all that suit."""
+    chosen = settings.fit.laws if len(settings.fit.laws) > 1 else ()
+    x = settings.fit.laws[0].x if settings.fit.laws else ""
+    one = replace(settings, fit=replace(settings.fit, laws=chosen, fix={}, bound={}))
+    if not chosen and len(steps.suitable(table, x)) < 2:
+        return None
+    if not chosen and x:
+        names = tuple(LawChoice(law.name, x) for law in steps.suitable(table, x))
+        one = replace(one, fit=replace(one.fit, laws=names))
+    return _compared(one, table)
+
+
+def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
+    """Enough to make the report again."""
+    return {
+        "scalefit": scalefit.__version__,
+        "input": {"path": Path(table.source).name, "sha256": table.sha256},
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("runs", "jobs")},
+        "rows": f"{table.rows_read} read, {table.rows} used",
+    }
+
+
+def laws_section(names: Sequence[str] = ()) -> Report:
+    """The library of laws, or some of them whole."""
+    chosen = [LAWS.get(name) for name in names] or list(LAWS)
+    listed = [
+        {
+            "law": law.name,
+            "formula": law.formula,
+            "inputs": list(law.inputs),
+            "parameters": [p.name for p in law.parameters],
+            "source": law.source,
+            "example": dict(law.example),
+            "derived": {d.name: d.meaning for d in law.derived},
+        }
+        for law in chosen
+    ]
+    if not names:
+        section = Section(
+            name="laws",
+            heading=f"{len(chosen)} laws",
+            header=("law", "formula", "source"),
+            rows=tuple((law.name, law.formula, law.source) for law in chosen),
+        )
+        return Report("scalefit laws", (section,), {"schema": "scalefit.laws/1", "laws": listed})
+    sections = tuple(
+        Section(
+            name=law.name,
+            heading=law.name,
+            lead=(law.formula, f"Inputs: {', '.join(law.inputs)}.", f"Source: {law.source}."),
+            header=("parameter", "example", "searched between", "in units of"),
+            rows=tuple(
+                (
+                    p.name,
+                    human(law.example[p.name], 5),
+                    f"{human(p.low)} and {human(p.high)}",
+                    {"": "1", "loss": "the least loss"}.get(
+                        p.relative_to, f"the range of {p.relative_to}"
+                    ),
+                )
+                for p in law.parameters
+            ),
+            numeric=frozenset({1}),
+            footer=tuple(f"{d.name}: {d.meaning}." for d in law.derived),
+        )
+        for law in chosen
+    )
+    return Report("scalefit laws", sections, {"schema": "scalefit.laws/1", "laws": listed})
+
+
+def explain(code: str) -> Report:
+    """What a note code means and what helps.
+
+    Raises:
+        UnknownName: there is no such code.
+    """
+    import scalefit.inference.doubts
+    import scalefit.tables.doubts  # noqa: F401  (both fill DOUBTS)
+
+    doubt = DOUBTS.get(code)
+    section = Section(
+        name=doubt.name,
+        heading=f"{doubt.name} ({doubt.severity})",
+        lead=(f"Given when {doubt.trigger}.", doubt.meaning, f"What helps: {doubt.remedy}"),
+    )
+    return Report(
+        "scalefit explain",
+        (section,),
+        {"schema": "scalefit.explain/1", "code": doubt.name, "severity": doubt.severity,
+         "trigger": doubt.trigger, "meaning": doubt.meaning, "remedy": doubt.remedy},
+    )  # fmt: skip
+
+
+def points_of(path: Path) -> tuple[dict[str, float], ...]:
+    """Points of a table, one row each, its columns named by role.
+
+    Raises:
+        InputError: the table cannot be read, or a cell is no number.
+    """
+    import csv
+
+    from scalefit.core.numbers import parse_human, shown
+
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{shown(str(path))} cannot be read: {error}") from None
+    if not rows:
+        raise InputError(f"{shown(str(path))} holds no points", "write a header and a row each")
+    found = []
+    for k, row in enumerate(rows, start=2):
+        point = {}
+        for role, text in row.items():
+            try:
+                point[str(role).strip()] = parse_human(str(text))
+            except InputError as error:
+                raise InputError(
+                    f"{shown(path.name)}, line {k}, column {shown(str(role))}: {error}", error.hint
+                ) from None
+        found.append(point)
+    return tuple(found)
+
+
+def write_report(outcome: Outcome, folder: Path) -> Path:
+    """Write a report folder; returns the page in it."""
+    from scalefit.tables.reports import write_folder
+
+    write_folder(outcome.report, folder, report_files(outcome))
+    return folder / "report.html"
+
+
+def write_outcome(outcome: Outcome, path: Path) -> Path:
+    """Write an outcome in the format of the suffix; JSON of a fit can be gone on from."""
+    from scalefit.tables.reports import write
+
+    whole = outcome.report
+    if outcome.saved is not None and path.suffix.lower() == ".json":
+        whole = replace(whole, document=outcome.saved)
+    # A table file holds what was asked for; what was excluded is in the JSON document.
+    tabular = [s for s in whole.sections if s.table is not None and s.name != "runs"]
+    if path.suffix.lower() in (".csv", ".parquet") and tabular:
+        whole = replace(whole, sections=tuple(tabular))
+    return write(whole, path)
+
+
+def doubts_of(outcome: Outcome) -> tuple[Note, ...]:
+    """Every note of a report that is more than a remark."""
+    found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
+    return tuple(dict.fromkeys(n for n in found if n.severity != "note"))
+
+
+def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
+    """Codes of the findings that a gate names, by code or by severity.
+
+    Raises:
+        UnknownName: a gate is neither.
+    """
+    import scalefit.inference.doubts
+    import scalefit.tables.doubts  # noqa: F401  (both fill DOUBTS)
+
+    severities = {"note", "warning", "refusal"}
+    for gate in gates:
+        if gate not in severities:
+            DOUBTS.get(gate)
+    found = [n for s in outcome.report.sections for n in s.notes]
+    hit = [n.code for n in found if n.code in gates or n.severity in gates]
+    return tuple(dict.fromkeys(hit))

@@ -1,0 +1,381 @@
+"""The verbs: a table of runs to fitted laws, and on to what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalefit.core.errors import FitError, InputError
+from scalefit.core.observations import Array, Observations
+from scalefit.inference import allocation as allocations
+from scalefit.inference import comparison as comparisons
+from scalefit.inference import prediction as predictions
+from scalefit.inference.certificate import USABLE
+from scalefit.inference.fitting import Fit
+from scalefit.inference.fitting import fit as fit_law
+from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
+from scalefit.inference.objectives import parse_objective
+from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
+from scalefit.laws import LAWS, Law
+from scalefit.tables.read import read as read_table
+from scalefit.tables.runs import RunTable
+from scalefit.tables.select import select
+
+_AXES = ("x", "C", "N", "D")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fitted law with its refits: what predictions and optima are made from.
+
+    Attributes:
+        fit: The point fit and its certificate.
+        draws: The refits behind every interval.
+        level: Of every interval.
+        roles: Input of the law to the role that plays it.
+        table: The runs as they were read.
+        seed: Of the draws.
+    """
+
+    fit: Fit
+    draws: Draws
+    level: float
+    roles: Mapping[str, str]
+    table: RunTable
+    seed: int
+
+    @property
+    def law(self) -> Law:
+        """The law."""
+        return self.fit.law
+
+    @property
+    def status(self) -> str:
+        """What the certificate allows."""
+        return self.fit.status
+
+    @cached_property
+    def parameters(self) -> dict[str, Interval]:
+        """Each parameter with its interval; none for one that is fixed or on a bound."""
+        held = {*self.fit.fixed, *self.fit.certificate.bounds}
+        found = {}
+        for i, parameter in enumerate(self.law.parameters):
+            value = self.fit.theta[i : i + 1]
+            # E is a size, so its interval cannot cross zero; a slope may.
+            log = parameter.log or (parameter.linear and bool(value[0] > 0))
+            if parameter.name in held:
+                none = np.full(1, np.nan)
+                found[parameter.name] = Interval(value, none, none, none)
+            else:
+                one = interval(self.draws, value, self.draws.theta[:, i], self.level, log=log)
+                se = one.se * value if log else one.se
+                found[parameter.name] = Interval(value, se, one.low, one.high)
+        return found
+
+    @cached_property
+    def derived(self) -> dict[str, Interval]:
+        """Each derived quantity with its interval."""
+        names = self.law.names
+        return {
+            quantity.name: interval(
+                self.draws,
+                np.atleast_1d(
+                    quantity.of({n: self.fit.theta[i : i + 1] for i, n in enumerate(names)})
+                ),
+                quantity.of({n: self.draws.theta[:, i] for i, n in enumerate(names)}),
+                self.level,
+                log=quantity.log,
+            )
+            for quantity in self.law.derived
+        }
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """What the law would have forecast at each earlier stage."""
+        return rolling_origin(self.fit)
+
+    @cached_property
+    def law_error(self) -> LawError:
+        """How far the law is wrong per decade beyond its data."""
+        return law_error(self.forecasts)
+
+
+def read(source: str | Path | Any, **settings: Any) -> RunTable:
+    """A table of runs from a file, standard input or memory.
+
+    Args:
+        source: Path of a CSV or TSV file, `-`, or an object with `__arrow_c_stream__`.
+        settings: `columns`, `where`, `keep`, `na` and `last`, as in `scalefit.tables.read`.
+
+    Raises:
+        InputError: the file or a value in it is wrong.
+    """
+    return read_table(source, **settings)
+
+
+def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
+    """Which role of the table plays each input of the law.
+
+    Raises:
+        InputError: a law of one input could take several roles, and none was chosen.
+    """
+    if law.inputs != ("x",):
+        return {name: name for name in law.inputs}
+    if x:
+        return {"x": x}
+    present = [role for role in _AXES if role in table.table.column_names]
+    given = [role for role in present if role not in table.derived]
+    if "x" in given:
+        return {"x": "x"}
+    if len(given) == 1:
+        return {"x": given[0]}
+    if not present:
+        return {"x": "x"}
+    raise InputError(
+        f"{law.name} is a law of one input, and the runs have {', '.join(present)}",
+        "choose one, such as " + " or ".join(f"--x {role}" for role in present),
+    )
+
+
+def fit(
+    runs: RunTable,
+    law: str | Law,
+    *,
+    x: str = "",
+    objective: str | Any = "t:4",
+    interval: str | Any = "jackknife",
+    level: float = 0.95,
+    draws: int = 2000,
+    cluster: str = "run",
+    fix: Mapping[str, float] | None = None,
+    bound: Mapping[str, tuple[float, float]] | None = None,
+    solver: str = "scalefit",
+    seed: int = 0,
+) -> Estimate:
+    """A law fitted to runs, with its refits.
+
+    Args:
+        runs: As `read` gives them.
+        law: Name of a law, or a law.
+        x: Role that plays the input of a law of one input.
+        objective: Name with its setting, such as `huber:1e-3`, or an objective.
+        interval: Name of an interval method, or a method.
+        level: Of the intervals, such as 0.95.
+        draws: Replicates, for methods that draw.
+        cluster: Independent unit: `run`, `row`, a role or a kept column.
+        fix: Parameters held at a value.
+        bound: Parameters kept between two values.
+        solver: `scalefit`, `scipy` or `lmfit`.
+        seed: Of the draws.
+
+    Raises:
+        InputError: the runs or a setting are wrong.
+        FitError: no finite estimate exists.
+    """
+    if not 0.5 <= level < 1:
+        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
+    chosen = LAWS.get(law) if isinstance(law, str) else law
+    roles = roles_for(chosen, runs, x)
+    observations = select(runs, roles, cluster=cluster)
+    goal = parse_objective(objective) if isinstance(objective, str) else objective
+    method = method_named(interval, draws) if isinstance(interval, str) else interval
+    point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
+    return Estimate(
+        fit=point,
+        draws=draw(point, method, seed=seed),
+        level=level,
+        roles=roles,
+        table=runs,
+        seed=seed,
+    )
+
+
+def method_named(name: str, draws: int) -> Any:
+    """The interval method of that name; `draws` goes to methods that draw.
+
+    Raises:
+        UnknownName: no such method.
+    """
+    kind = METHODS.get(name)
+    return kind(draws=draws) if any(f.name == "draws" for f in fields(kind)) else kind()
+
+
+def require_usable(estimate: Estimate, *, allow_unconverged: bool = False) -> None:
+    """Refuse to go on from an estimate that is no minimum.
+
+    Raises:
+        FitError: its status forbids it.
+    """
+    if estimate.status in USABLE or allow_unconverged:
+        return
+    reasons = [n.message for n in estimate.fit.notes if n.code == estimate.status]
+    raise FitError(
+        f"{estimate.law.name} is {estimate.status}: {'; '.join(reasons) or 'see its certificate'}",
+        f"scalefit explain {estimate.status}   (or --allow-unconverged to go on all the same)",
+    )
+
+
+def predict(
+    estimate: Estimate,
+    points: Mapping[str, Sequence[float] | Array | float],
+    *,
+    allow_unconverged: bool = False,
+    i_know: bool = False,
+) -> predictions.Prediction:
+    """Loss at points, with three nested intervals.
+
+    Args:
+        estimate: As `fit` gives it.
+        points: Each input of the law, by its name or by the role that plays it, to its values.
+        allow_unconverged: Go on from a fit whose status forbids it.
+        i_know: Answer even further beyond the data than the data span.
+
+    Raises:
+        InputError: an input is missing or not positive.
+        FitError: the fit's status forbids it.
+    """
+    require_usable(estimate, allow_unconverged=allow_unconverged)
+    named = {role: name for name, role in estimate.roles.items()}
+    known = {*estimate.law.inputs, *estimate.roles.values(), "C"}
+    for key in points:
+        if key not in known:
+            raise InputError(
+                f"{key} is no input of {estimate.law.name}",
+                "give " + ",".join(f"{role}=VALUE" for role in estimate.roles.values()),
+            )
+    values = {
+        named.get(key, key): np.atleast_1d(np.asarray(value, dtype=float))
+        for key, value in points.items()
+    }
+    scale = values.get("C") if "C" not in estimate.law.inputs else None
+    if estimate.fit.runs.scale_name != "C":
+        scale = None
+    return predictions.predict(
+        estimate.fit,
+        estimate.draws,
+        estimate.law_error,
+        {name: values[name] for name in estimate.law.inputs if name in values},
+        level=estimate.level,
+        scale=scale,
+        i_know=i_know,
+    )
+
+
+def allocate(
+    estimate: Estimate,
+    budgets: Sequence[float] | Array | float,
+    *,
+    waste: float = 0.01,
+    allow_unconverged: bool = False,
+    i_know: bool = False,
+) -> allocations.Allocation:
+    """Best model size and token count for each compute budget, with intervals.
+
+    Args:
+        estimate: A law of N and D as `fit` gives it.
+        budgets: Training FLOP.
+        waste: Share of compute that the near-optimal range may waste.
+        allow_unconverged: Go on from a fit whose status forbids it.
+        i_know: Answer even further beyond the data than the data span.
+
+    Raises:
+        InputError: the law is not one of N and D, or a budget is not positive.
+        FitError: the fit's status forbids it, or the law has no best split.
+    """
+    require_usable(estimate, allow_unconverged=allow_unconverged)
+    return allocations.allocate(
+        estimate.fit,
+        estimate.draws,
+        estimate.law_error,
+        np.atleast_1d(np.asarray(budgets, dtype=float)),
+        level=estimate.level,
+        waste=waste,
+        i_know=i_know,
+    )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Laws compared on the same runs.
+
+    Attributes:
+        comparison: Ranking and verdict.
+        unfitted: Laws that could not be fitted at all, with the reason.
+        table: The runs.
+        observations: The rows that every law was fitted to.
+    """
+
+    comparison: comparisons.Comparison
+    unfitted: Mapping[str, str]
+    table: RunTable
+    observations: Observations
+
+
+def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
+    """Every law whose inputs the table has; laws of one input only where there is one axis."""
+    roles = set(table.table.column_names)
+    one_axis = bool(x) or not {"N", "D"} <= roles
+    return tuple(
+        law
+        for law in LAWS
+        if (law.inputs == ("x",) and one_axis)
+        or (law.inputs != ("x",) and set(law.inputs) <= roles)
+    )
+
+
+def compare(
+    runs: RunTable,
+    laws: Sequence[str | Law | tuple[str, str]] = (),
+    *,
+    x: str = "",
+    objective: str | Any = "t:4",
+    cluster: str = "run",
+    fix: Mapping[str, float] | None = None,
+    bound: Mapping[str, tuple[float, float]] | None = None,
+    solver: str = "scalefit",
+) -> Compared:
+    """Laws ranked on the same runs, with what they would have forecast.
+
+    Args:
+        runs: As `read` gives them.
+        laws: Names, laws, or (name, role of x) pairs; none stands for all that suit the columns.
+        x: Role that plays the input of laws of one input.
+        objective: As in `fit`, the same for every law.
+        cluster: As in `fit`.
+        fix: Parameters held at a value, in the laws that have them.
+        bound: Parameters kept between two values, likewise.
+        solver: As in `fit`.
+
+    Raises:
+        InputError: the runs or a setting are wrong, or fewer than two laws are named.
+    """
+    chosen: list[tuple[Law, str]] = [
+        (LAWS.get(law[0]), law[1]) if isinstance(law, tuple)
+        else (LAWS.get(law), x) if isinstance(law, str)
+        else (law, x)
+        for law in laws
+    ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
+    if len(chosen) < 2:
+        raise InputError("one law cannot be compared", "name two or more with --law NAME")
+    goal = parse_objective(objective) if isinstance(objective, str) else objective
+    fits: list[Fit] = []
+    unfitted: dict[str, str] = {}
+    observations: Observations | None = None
+    for law, axis in chosen:
+        own = select(runs, roles_for(law, runs, axis), cluster=cluster)
+        observations = observations or own
+        held = {k: v for k, v in (fix or {}).items() if k in law.names}
+        kept = {k: v for k, v in (bound or {}).items() if k in law.names}
+        if own.n < len(law.parameters) - len(held):
+            unfitted[law.name] = f"{own.n} runs for {len(law.parameters) - len(held)} parameters"
+            continue
+        fits.append(fit_law(law, own, objective=goal, fix=held, bound=kept, solver=solver))
+    if not fits or observations is None:
+        raise InputError("no law could be fitted: " + "; ".join(unfitted.values()), "add runs")
+    ranked = comparisons.compare(fits, [rolling_origin(one) for one in fits])
+    return Compared(ranked, unfitted, runs, observations)

@@ -1,0 +1,564 @@
+"""Nouns to the words, tables and figures that a report is laid out from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scalefit.core.notes import Note
+from scalefit.core.numbers import as_precise_as, human
+from scalefit.core.observations import Array, Observations
+from scalefit.inference.allocation import Allocation, best_size
+from scalefit.inference.comparison import trimmed_rms
+from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.prediction import Prediction, decades_beyond, loss_band
+from scalefit.inference.uncertainty import Draws, Interval
+from scalefit.pipeline.steps import Compared, Estimate
+from scalefit.tables import figures
+from scalefit.tables.reports import Figure, Section
+from scalefit.tables.runs import RunTable
+
+_UNITS = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "nats per token"}
+_GRID = 240
+
+
+def runs_section(table: RunTable, runs: Observations) -> Section:
+    """What was read, what of it is used and over which ranges."""
+    rows = []
+    for role, column in table.columns.items():
+        rows.append((role, column, *_range(table, role)))
+    for role, rule in table.derived.items():
+        rows.append((role, f"derived: {rule}", *_range(table, role)))
+    lead = [
+        f"{table.rows_read} rows read, {runs.n} used, {len(table.excluded)} excluded; "
+        f"{runs.clusters} independent runs."
+    ]
+    reasons: dict[str, int] = {}
+    for one in table.excluded:
+        reasons[one.reason] = reasons.get(one.reason, 0) + 1
+    lead += [f"Excluded {count}: {reason}" for reason, count in list(reasons.items())[:5]]
+    if len(reasons) > 5:
+        lead.append(f"… and for {len(reasons) - 5} more reasons; the JSON document lists all rows.")
+    excluded = pa.table(
+        {
+            "row": pa.array([e.row for e in table.excluded], pa.int64()),
+            "reason": pa.array([e.reason for e in table.excluded], pa.string()),
+        }
+    )
+    return Section(
+        name="runs",
+        heading=f"Runs of {table.source}",
+        lead=tuple(lead),
+        header=("role", "column", "from", "to"),
+        rows=tuple(rows),
+        numeric=frozenset({2, 3}),
+        table=excluded,
+        notes=table.notes,
+    )
+
+
+def _range(table: RunTable, role: str) -> tuple[str, str]:
+    if role not in table.table.column_names:
+        return "", ""
+    column = table.table.column(role)
+    if not pa.types.is_floating(column.type) or not table.rows:
+        return "", ""
+    values = np.concatenate([np.asarray(np.from_dlpack(c)) for c in column.chunks if len(c)])
+    return human(float(np.nanmin(values))), human(float(np.nanmax(values)))
+
+
+def parameters_section(estimate: Estimate) -> Section:
+    """Estimates with intervals, derived exponents, and the certificate in one line."""
+    fit, c = estimate.fit, estimate.fit.certificate
+    found = {**estimate.parameters, **estimate.derived}
+    meaning = {d.name: d.meaning for d in estimate.law.derived}
+    rows = []
+    for name, one in found.items():
+        remark = meaning.get(name, "")
+        if name in fit.fixed:
+            remark = "fixed"
+        elif name in c.bounds:
+            remark = "on its bound: not determined"
+        spread = _spread(one)
+        rows.append(
+            (
+                name,
+                as_precise_as(float(one.value[0]), spread),
+                *_ends(one, spread),
+                remark,
+            )
+        )
+    table = pa.table(
+        {
+            "law": pa.array([estimate.law.name] * len(found)),
+            "parameter": pa.array(list(found)),
+            "value": pa.array([float(v.value[0]) for v in found.values()]),
+            "se": _column([v.se[0] for v in found.values()]),
+            "low": _column([v.low[0] for v in found.values()]),
+            "high": _column([v.high[0] for v in found.values()]),
+        }
+    )
+    used = int((fit.runs.weight > 0).sum())
+    sigma = noise_of(fit, fit.scale, used)
+    agreed = f"{c.agree} of {c.starts} searches agree"
+    return Section(
+        name=f"parameters-{estimate.law.name}",
+        heading=f"{estimate.law.name}: {estimate.law.formula}",
+        lead=(
+            f"status {fit.status} · n = {used} · {fit.runs.clusters} clusters · objective "
+            f"{objective_words(fit.objective)} = {fit.value:.10g}",
+        ),
+        header=("parameter", "estimate", "low", "high", ""),
+        rows=tuple(rows),
+        numeric=frozenset({1, 2, 3}),
+        table=table,
+        notes=(*fit.notes, *estimate.draws.notes),
+        footer=(
+            interval_words(estimate.draws, estimate.level),
+            f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
+            f"score {c.score:.0e}, condition {c.kappa:.2g}, {agreed}.",
+        ),
+    )
+
+
+def objective_words(objective: Any) -> str:
+    """An objective as people name it."""
+    if objective.name == "t":
+        return f"Student-t (nu = {objective.nu:g}) negative log-likelihood"
+    if objective.name == "huber":
+        words = f"Huber (delta = {objective.delta:.4g}) sum"
+        return words + (", near to least absolute deviations" if objective.delta <= 2e-3 else "")
+    if objective.name == "mse":
+        return "sum of squared errors of the raw loss"
+    return "normal negative log-likelihood"
+
+
+def interval_words(draws: Draws, level: float) -> str:
+    """Method, level, degrees of freedom and refits in one sentence."""
+    if draws.refused:
+        return "No intervals: see the notes."
+    df = f", {draws.df:g} degrees of freedom" if math.isfinite(draws.df) else ""
+    failed = f", {len(draws.failed)} of {draws.tried} refits failed" if draws.failed else ""
+    return (
+        f"{100 * level:g} % intervals: {draws.method.words}{df}, "  # type: ignore[attr-defined]
+        f"{draws.tried} refits over {draws.clusters} clusters{failed}."
+    )
+
+
+def _spread(found: Interval) -> float:
+    width = float(found.high[0] - found.low[0]) / 4
+    return width if math.isfinite(width) and width > 0 else float("nan")
+
+
+def _ends(found: Interval, spread: float, k: int = 0) -> tuple[str, str]:
+    if not (math.isfinite(found.low[k]) and math.isfinite(found.high[k])):
+        return "none", "none"
+    return as_precise_as(float(found.low[k]), spread), as_precise_as(float(found.high[k]), spread)
+
+
+def _column(values: Iterable[Any]) -> pa.Array[Any]:
+    plain = [float(v) for v in values]
+    return pa.array([v if math.isfinite(v) else None for v in plain], pa.float64())
+
+
+def _with_units(table: pa.Table, units: Mapping[str, str]) -> pa.Table:
+    schema = pa.schema(
+        [f.with_metadata({"unit": units[f.name]}) if f.name in units else f for f in table.schema]
+    )
+    return table.cast(schema)
+
+
+def prediction_section(estimate: Estimate, found: Prediction) -> Section:
+    """Predicted losses with the three nested intervals."""
+    roles = {name: estimate.roles[name] for name in found.points}
+    shown_rows, withheld = [], _withheld(found.notes)
+    for k in range(found.decades.size):
+        point = ", ".join(f"{roles[n]} = {human(float(v[k]))}" for n, v in found.points.items())
+        if withheld[k]:
+            shown_rows.append((point, "refused", "", "", "", f"{found.decades[k]:.1f}", "refused"))
+            continue
+        spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
+        shown_rows.append(
+            (
+                point,
+                as_precise_as(float(found.band.loss[k]), spread, 1),
+                _pair(found.band.exact, k, spread),
+                _pair(found.band.new_run, k, spread),
+                _pair(found.band.headline, k, spread),
+                f"{found.decades[k]:.1f}",
+                found.trust[k] if found.decades[k] else "inside",
+            )
+        )
+    keep = [not w for w in withheld]
+    table = pa.table(
+        {
+            **{roles[n]: pa.array([float(x) for x in v]) for n, v in found.points.items()},
+            "loss": _column(np.where(keep, found.band.loss, np.nan)),
+            **_band_columns(found.band.exact, "exact_law", keep),
+            **_band_columns(found.band.new_run, "new_run", keep),
+            **_band_columns(found.band.headline, "headline", keep),
+            "decades_beyond": _column(found.decades),
+            "interpolation": pa.array([bool(h == 0) for h in found.decades]),
+            "trust": pa.array(list(found.trust)),
+        }
+    )
+    return Section(
+        name="predictions",
+        heading=f"Predicted loss, {estimate.law.name}",
+        header=(
+            "at", "loss", "if the law is right", "one new run", "headline", "decades beyond", "trust",
+        ),
+        rows=tuple(shown_rows),
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        table=_with_units(table, {**_UNITS, "decades_beyond": "decades"}),
+        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        footer=(
+            interval_words(estimate.draws, estimate.level),
+            law_error_words(found.law_error),
+        ),
+    )  # fmt: skip
+
+
+def _withheld(rows: Sequence[Sequence[Note]]) -> list[bool]:
+    return [any(n.severity == "refusal" for n in row) for row in rows]
+
+
+def _pair(found: Interval, k: int, spread: float) -> str:
+    if not (math.isfinite(found.low[k]) and math.isfinite(found.high[k])):
+        return "none"
+    return (
+        f"[{as_precise_as(float(found.low[k]), spread, 1)}, "
+        f"{as_precise_as(float(found.high[k]), spread, 1)}]"
+    )
+
+
+def _band_columns(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Array[Any]]:
+    return {
+        f"{name}_low": _column(np.where(keep, found.low, np.nan)),
+        f"{name}_high": _column(np.where(keep, found.high, np.nan)),
+    }
+
+
+def law_error_words(error: LawError) -> str:
+    """Where the headline's width comes from."""
+    if error.source == "assumed":
+        return (
+            f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % "
+            "of the loss per decade beyond the data, assumed because these runs cannot show it."
+        )
+    return (
+        f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % of "
+        f"the loss per decade beyond the data, estimated from {error.forecasts} earlier forecasts."
+    )
+
+
+def optimum_section(estimate: Estimate, found: Allocation) -> Section:
+    """Compute-optimal settings."""
+    rows, withheld = [], _withheld(found.notes)
+    for k, budget in enumerate(found.budget):
+        if withheld[k]:
+            rows.append(
+                (human(float(budget)), "refused", "", "", "", "", f"{found.decades[k]:.1f} refused")
+            )
+            continue
+        spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
+        rows.append(
+            (
+                human(float(budget)),
+                _human_with(found.N, k),
+                _human_with(found.D, k),
+                _human_with(found.ratio, k),
+                f"{as_precise_as(float(found.band.loss[k]), spread, 1)} "
+                + _pair(found.band.headline, k, spread),
+                f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
+                found.trust[k]
+                if found.decades[k] == 0
+                else f"{found.decades[k]:.1f} decades, {found.trust[k]}",
+            )
+        )
+    keep = [not w for w in withheld]
+    table = pa.table(
+        {
+            "budget": pa.array([float(b) for b in found.budget]),
+            **_valued(found.N, "N", keep),
+            **_valued(found.D, "D", keep),
+            **_valued(found.ratio, "tokens_per_parameter", keep),
+            **_valued(found.band.headline, "loss", keep),
+            "near_optimal_N_low": _column(np.where(keep, found.near[:, 0], np.nan)),
+            "near_optimal_N_high": _column(np.where(keep, found.near[:, 1], np.nan)),
+            "decades_beyond": _column(found.decades),
+            "interpolation": pa.array([bool(h == 0) for h in found.decades]),
+            "trust": pa.array(list(found.trust)),
+        }
+    )
+    grown = [
+        f"{name}* grows as C^{as_precise_as(float(v.value[0]), _spread(v), 1)}"
+        + (f" {_pair(v, 0, _spread(v))}" if math.isfinite(_spread(v)) else "")
+        for name, v in (("N", found.exponent_N), ("D", found.exponent_D))
+    ]
+    return Section(
+        name="optimum",
+        heading=f"Compute-optimal settings, {estimate.law.name} (C = 6ND)",
+        header=(
+            "FLOP", "N*", "D*", "tokens per parameter", "loss",
+            f"N within {100 * found.waste:g} % of compute", "distance",
+        ),
+        rows=tuple(rows),
+        numeric=frozenset({0, 1, 2, 3, 4, 5}),
+        table=_with_units(
+            table, {"budget": "FLOP", "N": "parameters", "D": "tokens", "loss": "nats per token"}
+        ),
+        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        footer=(
+            "; ".join(grown) + ".",
+            interval_words(estimate.draws, estimate.level)
+            + " Those of N*, D* and their ratio hold if the law is exactly right; that of the loss "
+            "is the headline.",
+            law_error_words(found.law_error),
+        ),
+    )  # fmt: skip
+
+
+def _human_with(found: Interval, k: int) -> str:
+    if not math.isfinite(found.low[k]):
+        return human(float(found.value[k]))
+    return (
+        f"{human(float(found.value[k]))} [{human(float(found.low[k]))}, "
+        f"{human(float(found.high[k]))}]"
+    )
+
+
+def _valued(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Array[Any]]:
+    return {
+        name: _column(np.where(keep, found.value, np.nan)),
+        f"{name}_low": _column(np.where(keep, found.low, np.nan)),
+        f"{name}_high": _column(np.where(keep, found.high, np.nan)),
+    }
+
+
+def comparison_section(compared: Compared, level: float) -> Section:
+    """Laws ranked, with gates, weights and what each would have forecast."""
+    rows: list[tuple[str, ...]] = []
+    ranked = compared.comparison.laws
+    for one in ranked:
+        failed = [v.gate for v in one.gates if not v.passed]
+        told = one.forecasts
+        rows.append(
+            (
+                one.fit.law.name,
+                one.fit.status,
+                "passed" if not failed else f"fails {', '.join(failed)}",
+                _or_dash(one.aicc, ".1f"),
+                _or_dash(one.delta, ".1f"),
+                f"{one.weight:.3f}" if one.adequate else "–",
+                f"{100 * trimmed_rms(one.fit):.2g} %",
+                f"{100 * one.rmse:.2g} %" if told.count else "–",
+                f"{100 * float(told.error.mean()):+.2g} %" if told.count else "–",
+                f"{100 * told.coverage(level):.0f} %" if told.count else "–",
+            )
+        )
+    for name, reason in compared.unfitted.items():
+        rows.append((name, "not fitted", reason, *("–",) * 7))
+    table = pa.table(
+        {
+            "law": pa.array([r.fit.law.name for r in ranked]),
+            "status": pa.array([r.fit.status for r in ranked]),
+            "adequate": pa.array([r.adequate for r in ranked]),
+            "aicc": _column([r.aicc for r in ranked]),
+            "delta": _column([r.delta for r in ranked]),
+            "weight": _column([r.weight for r in ranked]),
+            "forecasts": pa.array([r.forecasts.count for r in ranked], pa.int64()),
+            "forecast_rmse": _column([r.rmse for r in ranked]),
+            "forecast_mean_error": _column(
+                [r.forecasts.error.mean() if r.forecasts.count else np.nan for r in ranked]
+            ),
+            "forecast_coverage": _column([r.forecasts.coverage(level) for r in ranked]),
+        }
+    )
+    count = len(ranked) + len(compared.unfitted)
+    forecasts = max((r.forecasts.count for r in ranked), default=0)
+    return Section(
+        name="comparison",
+        heading=f"{count} laws compared on {compared.observations.n} runs",
+        lead=(f"Verdict: {compared.comparison.verdict}.",),
+        header=(
+            "law", "status", "gates", "AICc", "Δ", "weight", "typical residual",
+            "forecast error", "mean", "covered",
+        ),
+        rows=tuple(rows),
+        numeric=frozenset(range(3, 10)),
+        table=table,
+        notes=compared.comparison.notes,
+        footer=(
+            "AICc and weights come from the likelihood that was fitted; weights are shared among "
+            "laws that pass every gate.",
+            f"Forecasts leave the largest budgets out: {forecasts} per law, each fitted only to "
+            f"runs below a cut; covered is the share inside the {100 * level:g} % interval that "
+            "trusts the law."
+            if forecasts
+            else "Too few budgets to leave the largest out: no forecasts could be scored.",
+        ),
+    )  # fmt: skip
+
+
+def _or_dash(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "–"
+
+
+def forecast_table(compared: Compared) -> pa.Table:
+    """Every forecast of every law, one row each."""
+    names, columns = [], []
+    for one in compared.comparison.laws:
+        told = one.forecasts
+        names += [one.fit.law.name] * told.count
+        columns.append(
+            np.stack([told.cut, told.scale, told.decades, told.error, np.sqrt(told.variance)])
+        )
+    joined = np.concatenate(columns, axis=1) if columns else np.empty((5, 0))
+    return pa.table(
+        {
+            "law": pa.array(names, pa.string()),
+            **{
+                name: pa.array([float(v) for v in joined[k]], pa.float64())
+                for k, name in enumerate(("cut", "scale", "decades", "error", "se"))
+            },
+        }
+    )
+
+
+def fit_figures(estimate: Estimate, budgets: Sequence[float]) -> tuple[Figure, ...]:
+    """Loss against scale, residuals, and for laws of N and D the surface with its frontier."""
+    pictures = [curve_figure(estimate), residual_figure(estimate)]
+    if estimate.law.inputs == ("N", "D"):
+        pictures.insert(1, contour_figure(estimate, budgets))
+    return tuple(pictures)
+
+
+def curve_figure(estimate: Estimate) -> Figure:
+    """Runs and the law along its scale: the efficient frontier for laws of N and D."""
+    fit = estimate.fit
+    runs = fit.runs
+    low, high = float(runs.scale.min()), float(runs.scale.max())
+    grid = np.geomspace(low, high * min(100.0, high / low), _GRID)
+    points = figures.Points(
+        scale=runs.scale, loss=runs.loss, size=runs.inputs.get("N") if "N" in runs.inputs else None
+    )
+    label = estimate.law.name
+    place = _frontier(estimate, grid)
+    if place is None:
+        return figures.loss_against_scale(
+            points, [], fitted=(low, high), scale=runs.scale_name, level=estimate.level
+        )
+    if estimate.law.inputs == ("N", "D"):
+        label = f"{label}, best N and D"
+    kept = np.isfinite(next(iter(place.values())))
+    inputs = {name: values[kept] for name, values in place.items()}
+    band = loss_band(
+        fit, estimate.draws, estimate.law_error, inputs, decades_beyond(runs, grid[kept]),
+        estimate.level,
+    )  # fmt: skip
+    curve = figures.Curve(
+        label, grid[kept], band.loss, low=band.headline.low, high=band.headline.high
+    )
+    return figures.loss_against_scale(
+        points, [curve], fitted=(low, high), scale=runs.scale_name, level=estimate.level
+    )
+
+
+def _frontier(estimate: Estimate, grid: Array) -> dict[str, Array] | None:
+    """Inputs along the scale; None where one scale does not determine them."""
+    law = estimate.law
+    if len(law.inputs) == 1 and estimate.roles[law.inputs[0]] == estimate.fit.runs.scale_name:
+        return {law.inputs[0]: grid}
+    if law.inputs == ("N", "D"):
+        n = np.exp(best_size(law, estimate.fit.theta[None], grid)[0])
+        return {"N": n, "D": grid / 6 / n}
+    return None
+
+
+def contour_figure(estimate: Estimate, budgets: Sequence[float]) -> Figure:
+    """The loss surface with runs, frontier and the budgets asked for."""
+    fit, runs = estimate.fit, estimate.fit.runs
+    n, d = runs.inputs["N"], runs.inputs["D"]
+    compute = np.geomspace(float(runs.scale.min()), max([float(runs.scale.max()), *budgets]), _GRID)
+    best = np.exp(best_size(estimate.law, fit.theta[None], compute)[0])
+    sound = np.isfinite(best)
+    edges_n = [*n, *best[sound]]
+    edges_d = [*d, *(compute[sound] / 6 / best[sound])]
+    grid_n = np.geomspace(min(edges_n) / 1.6, max(edges_n) * 1.6, 90)
+    grid_d = np.geomspace(min(edges_d) / 1.6, max(edges_d) * 1.6, 90)
+    across = np.broadcast_to(grid_n, (90, 90)).ravel()
+    up = np.repeat(grid_d, 90)
+    loss = estimate.law.predict(fit.theta[None], [across, up])[0].reshape(90, 90)
+    frontier = figures.Frontier(compute[sound], best[sound], compute[sound] / 6 / best[sound])
+    return figures.contours(
+        figures.Surface(grid_n, grid_d, loss),
+        (n, d),
+        frontier=frontier if sound.any() else None,
+        optima=_optima(estimate, budgets),
+        largest=float(runs.scale.max()),
+        level=estimate.level,
+    )
+
+
+def _optima(estimate: Estimate, budgets: Sequence[float]) -> list[figures.Optimum]:
+    from scalefit.pipeline.steps import allocate
+
+    if not budgets:
+        return []
+    found = allocate(estimate, list(budgets), allow_unconverged=True, i_know=True)
+    marked = []
+    for k, budget in enumerate(found.budget):
+        line = np.geomspace(found.N.value[k] / 30, found.N.value[k] * 30, 60)
+        marked.append(
+            figures.Optimum(
+                budget=float(budget),
+                N=float(found.N.value[k]),
+                D=float(found.D.value[k]),
+                N_low=float(found.N.low[k]),
+                N_high=float(found.N.high[k]),
+                line_N=line,
+                line_D=budget / 6 / line,
+            )
+        )
+    return marked
+
+
+def residual_figure(estimate: Estimate) -> Figure:
+    """Residuals in % of the loss against the scale and the first input."""
+    fit, runs = estimate.fit, estimate.fit.runs
+    predicted = fit.law.predict(fit.theta[None], [runs.inputs[i] for i in fit.law.inputs])[0]
+    against = {runs.scale_name: runs.scale}
+    if "N" in runs.inputs:
+        against["N"] = runs.inputs["N"]
+    sigma = noise_of(fit, fit.scale, int((runs.weight > 0).sum()))
+    return figures.residuals(
+        figures.Residuals(
+            percent=100 * (runs.loss / predicted - 1), row=runs.row, sigma=100 * sigma
+        ),
+        against,
+    )
+
+
+def forecast_figure(compared: Compared, level: float) -> Figure | None:
+    """Forecast errors of the compared laws; None if there are no forecasts."""
+    from scalefit.inference.uncertainty.student import t_quantile
+
+    series = []
+    for one in compared.comparison.laws:
+        told = one.forecasts
+        if not told.count:
+            continue
+        reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in told.df])
+        middle = 100 * np.expm1(-told.error)
+        width = 100 * reach * np.sqrt(told.variance)
+        series.append(
+            figures.Forecasts(
+                one.fit.law.name, told.decades, middle, low=middle - width, high=middle + width
+            )
+        )
+    return figures.forecasts(series, level=level) if series else None

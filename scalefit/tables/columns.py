@@ -1,0 +1,320 @@
+"""Which column plays which role, in which unit, and what can be derived from the others."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.notes import Note
+from scalefit.core.numbers import human, shown
+from scalefit.core.observations import Array
+from scalefit.tables.doubts import (
+    BITS_PER_BYTE,
+    COMPUTE_NOT_6ND,
+    ROLE_AMBIGUOUS,
+    UNIT_CONVERTED,
+)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a column can be to a law.
+
+    Attributes:
+        name: As the contract writes it.
+        meaning: In words.
+        unit: Of the values once they are read; empty where there is none.
+        aliases: Column names taken for it unasked, the likeliest first, folded when compared.
+        words: Pieces of names that hint at it, for messages only.
+        text: Whether its cells are labels, not numbers.
+    """
+
+    name: str
+    meaning: str
+    unit: str = ""
+    aliases: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    text: bool = False
+
+
+NON_EMBEDDING = (
+    "params_nonembed", "params_no_embed", "params_non_embedding", "non_embedding_params", "N_ne",
+    "num_non_embedding_params", "scaling_params",
+)  # fmt: skip
+ACTIVE = ("params_active", "active_params")
+TOTAL = ("params_total", "total_params", "params_all", "n_params_all")
+
+ROLES: Mapping[str, Role] = {
+    role.name: role
+    for role in (
+        Role("N", "model parameters", "parameters", (
+            "params", "n_params", "num_params", "parameter_count", "n_parameters",
+            "model_num_parameters", "parameters", *TOTAL, *NON_EMBEDDING, *ACTIVE,
+            "model_size", "size",
+        ), ("param", "size")),
+        Role("D", "training tokens", "tokens", (
+            "tokens", "n_tokens", "num_tokens", "tokens_seen", "total_tokens", "tokens_trained",
+            "train_tokens", "training_tokens", "consumed_tokens", "num_input_tokens_seen",
+            "throughput/total_tokens",
+        ), ("token", "data", "sample", "example", "character")),
+        Role("C", "training compute", "FLOP", (
+            "flops", "flop", "train_flops", "training_flops", "total_flops", "total_flos",
+            "compute", "flops_budget", "budget", "total_gflops", "throughput/total_gflops",
+            "total_petaflops", "throughput/total_petaflops",
+        ), ("flop", "compute", "gmac", "budget")),
+        Role("L", "final loss", "nats per token", (
+            "val_loss", "validation_loss", "eval_loss", "test_loss", "loss_validation", "loss",
+            "final_loss", "lm_loss", "CE_loss", "CrossEntropyLoss", "train/CE_loss",
+            "loss_metrics/global_avg_loss", "train_loss", "training_loss", "bpb", "val_bpb",
+            "eval_bpb", "ppl", "val_ppl", "eval_ppl", "perplexity", "val_perplexity",
+        ), ("loss", "bpb", "ppl", "perplexity", "error")),
+        Role("run", "name of the run", "", ("run_name", "run_id", "Name", "model_tag"),
+             ("run", "name", "model"), text=True),
+        Role("seed", "random seed", "", ("random_seed",), ("seed",), text=True),
+        Role("group", "group of runs", "", ("family", "dataset", "architecture", "data"),
+             ("group", "family", "dataset", "subset"), text=True),
+        Role("step", "training step", "steps", (
+            "_step", "global_step", "iteration", "iter", "train_steps",
+        ), ("step", "iter")),
+        Role("weight", "row weight", "", ("weights", "row_weight"), ("weight",)),
+        # A standard deviation is no standard error, so loss_std waits for an explicit word.
+        Role("loss_se", "standard error of the loss", "nats per token", (
+            "stderr", "loss_stderr", "acc_stderr,none",
+        ), ("stderr", "std", "_se")),
+        Role("U", "unique tokens", "tokens", ("unique_tokens",), ("unique",)),
+        Role("lr", "learning rate", "", (
+            "learning_rate", "optimizer.learning_rate", "peak_lr", "max_lr",
+        ), ("lr", "learning")),
+        # Batch sizes are as often in sequences, so only names that say tokens are taken.
+        Role("batch", "tokens per step", "tokens", (
+            "batch_tokens", "tokens_per_batch", "tokens_per_step",
+        ), ("batch", "bs")),
+        Role("width", "model width", "", (
+            "d_model", "hidden_size", "hidden_dim", "model_dim", "n_embd", "embed_dim",
+        ), ("width", "dim", "hidden")),
+        Role("depth", "number of layers", "", (
+            "n_layers", "num_layers", "n_layer", "num_hidden_layers", "num_blocks",
+        ), ("depth", "layer")),
+        Role("x", "input of a bare curve"),
+    )
+}  # fmt: skip
+
+# Without these a row says nothing about a law, so a blank in them leaves the row out.
+CORE = ("N", "D", "C", "L", "x")
+_SAME_AS_L = ("loss", "y")
+_SPLIT = ("train", "val", "eval", "test")
+_FLOP_WORDS = {
+    prefix + noun: factor
+    for short, long, factor in (
+        ("g", "giga", 1e9), ("t", "tera", 1e12), ("p", "peta", 1e15),
+        ("e", "exa", 1e18), ("z", "zetta", 1e21),
+    )
+    for prefix in (short, long)
+    for noun in ("flop", "flops", "flos")
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Roles and the columns that play them.
+
+    Attributes:
+        columns: Role to column name.
+        asked: Roles that were named by the user.
+        notes: Doubts about the mapping.
+    """
+
+    columns: Mapping[str, str]
+    asked: frozenset[str] = frozenset()
+    notes: tuple[Note, ...] = field(default=())
+
+
+def fold(name: str) -> str:
+    """`name` without case, underscores, dashes, slashes, dots and spaces.
+
+    >>> fold("throughput/Total Tokens")
+    'throughputtotaltokens'
+    """
+    return re.sub(r"[_\-/. ]", "", name).casefold()
+
+
+def flag(role: str, column: str) -> str:
+    """The words to type to map `column` to `role`.
+
+    >>> flag("L", "CE loss")
+    "--col 'L=CE loss'"
+    """
+    return f"--col {shlex.quote(f'{role}={shown(column)}')}"
+
+
+def assign(names: Sequence[str], asked: Mapping[str, str] | None = None) -> Assignment:
+    """The role of each column: as asked, else by an exact role name, else by one known alias.
+
+    Args:
+        names: Column names of the source.
+        asked: Role to column name; `loss` and `y` are other names of the role `L`.
+
+    Raises:
+        InputError: a column that was asked for does not exist, or several fit a role that a
+            fit needs.
+    """
+    chosen = _asked(names, asked or {})
+    notes: list[Note] = []
+    # Whoever maps x fits a bare curve; other inputs must not get in its way.
+    unasked = ("N", "D", "C") if "x" in chosen else ()
+    found: dict[str, str] = dict(chosen)
+    for role in ROLES.values():
+        if role.name in chosen or role.name in unasked:
+            continue
+        hits = _hits(role, names)
+        if len(hits) == 1:
+            found[role.name] = hits[0]
+        elif hits and role.name in (*CORE, "run", "weight"):
+            listed = ", ".join(repr(shown(hit)) for hit in hits)
+            raise InputError(
+                f"{len(hits)} columns could be {role.name} ({role.meaning}): {listed}",
+                f"choose one: {flag(role.name, hits[0])}",
+            )
+        elif hits:
+            listed = ", ".join(repr(shown(hit)) for hit in hits)
+            notes.append(ROLE_AMBIGUOUS.note(f"{listed} could each be {role.name}; none is used"))
+    return Assignment(found, frozenset(chosen), tuple(notes))
+
+
+def find(name: str, names: Sequence[str], why: str) -> str:
+    """`name` if it is among `names`.
+
+    Raises:
+        InputError: it is not; the hint has the nearest. `why` begins the hint, such as `--keep`.
+    """
+    if name in names:
+        return name
+    raise InputError(f"there is no column {shown(name)!r}", _near(name, names, why))
+
+
+def missing(role: str, names: Sequence[str]) -> InputError:
+    """The error that no column plays `role`, with the columns that might."""
+    part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
+    likely = [name for name in names if any(word in name.casefold() for word in part.words)]
+    alike = [name for name in names if name.casefold() == role.casefold()]
+    candidates = [*alike, *likely]
+    message = f"no column plays the role {role} ({part.meaning})"
+    if candidates:
+        listed = ", ".join(repr(shown(name)) for name in candidates[:5])
+        return InputError(f"{message}; perhaps {listed}", f"type {flag(role, candidates[0])}")
+    listed = ", ".join(shown(name, 40) for name in names[:8])
+    return InputError(message, f"type --col {role}=NAME with one of: {listed}")
+
+
+def convert(role: str, column: str, values: Array) -> tuple[Array, str, tuple[Note, ...]]:
+    """Values in the unit that scalefit works in, as far as the column's name says its own.
+
+    Returns:
+        The values, shape (rows,), their unit, and a note if anything was changed or kept.
+    """
+    words = set(re.split(r"[^a-z0-9]+", column.casefold()))
+    factor = next((_FLOP_WORDS[word] for word in words if word in _FLOP_WORDS), None)
+    if role == "C" and factor is not None and "per" not in words:
+        told = f"column {shown(column)!r} was multiplied by {factor:.0e} to give FLOP"
+        return values * factor, "FLOP", (UNIT_CONVERTED.note(told),)
+    if role == "L" and words & {"ppl", "perplexity"}:
+        told = f"column {shown(column)!r} is a perplexity; its logarithm is used as loss in nats"
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(values), "nats per token", (UNIT_CONVERTED.note(told),)
+    if role == "L" and "bpb" in words:
+        told = f"column {shown(column)!r} is kept in bits per byte, not nats per token"
+        return values, "bits per byte", (BITS_PER_BYTE.note(told),)
+    if role == "L" and not _is_loss(column):
+        return values, "", ()
+    return values, ROLES[role].unit if role in ROLES else "", ()
+
+
+def derive(values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, str]]:
+    """The one of N, D and C that is missing, from the other two by C = 6 N D.
+
+    Returns:
+        The derived role with its values, and the role with the rule `6ND`; both empty if
+        nothing or more than one is missing.
+
+    Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
+    """
+    rules: dict[str, Callable[[], Array]] = {
+        "C": lambda: 6 * values["N"] * values["D"],
+        "N": lambda: values["C"] / (6 * values["D"]),
+        "D": lambda: values["C"] / (6 * values["N"]),
+    }
+    lacking = [role for role in rules if role not in values]
+    if len(lacking) != 1:
+        return {}, {}
+    with np.errstate(all="ignore"):
+        return {lacking[0]: rules[lacking[0]]()}, {lacking[0]: "6ND"}
+
+
+def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
+    """A note if the given compute is not 6 N D within 20 % in the median row."""
+    if not N.size:
+        return ()
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratios = C / (6 * N * D)
+    ratio, off = float(np.median(ratios)), float(np.median(np.abs(ratios - 1)))
+    if off <= 0.2:
+        return ()
+    told = f"C is {human(ratio)} times 6 N D in the median row (|C/6ND - 1| = {human(off)})"
+    return (COMPUTE_NOT_6ND.note(f"{told}; C is used as given"),)
+
+
+def size_definition(column: str) -> str:
+    """What a column's name says of N: `non-embedding`, `active`, `total` or `unknown`."""
+    for names, what in ((NON_EMBEDDING, "non-embedding"), (ACTIVE, "active"), (TOTAL, "total")):
+        if fold(column) in {fold(name) for name in names}:
+            return what
+    return "unknown"
+
+
+def _asked(names: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for given, column in asked.items():
+        role = "L" if given in _SAME_AS_L else given
+        if role not in ROLES and role.casefold() in {known.casefold() for known in ROLES}:
+            right = next(known for known in ROLES if known.casefold() == role.casefold())
+            raise InputError(f"there is no role {role!r}", f"did you mean {flag(right, column)}?")
+        if not role.isidentifier():
+            raise InputError(f"{shown(role)!r} cannot be a role", f"roles: {', '.join(ROLES)}")
+        if role in chosen:
+            raise InputError("the role L is mapped twice", "give one --col L=NAME")
+        chosen[role] = find(column, names, f"--col {role}=")
+    return chosen
+
+
+def _hits(role: Role, names: Sequence[str]) -> list[str]:
+    if role.name in names:
+        return [role.name]
+    rank = {fold(alias): place for place, alias in reversed(list(enumerate(role.aliases)))}
+    # Case tells single letters apart (D is tokens, d is anything), so those are never folded.
+    rank |= {fold(role.name): -1} if len(role.name) > 1 else {}
+    hits = sorted((n for n in names if fold(n) in rank), key=lambda n: (rank[fold(n)], n))
+    if role.name != "L":
+        return hits
+    split = [hit for hit in hits if any(word in hit.casefold() for word in _SPLIT)]
+    if "loss" in names and not split:
+        return ["loss"]
+    return hits or (["y"] if "x" in names and "y" in names else [])
+
+
+def _is_loss(column: str) -> bool:
+    known = {fold(alias) for alias in (*ROLES["L"].aliases, "L")}
+    return fold(column) in known or "loss" in column.casefold()
+
+
+def _near(name: str, names: Sequence[str], why: str) -> str:
+    same = [known for known in names if fold(known) == fold(name)]
+    near = same or get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {why}{shlex.quote(shown(near[0]))}?"
+    return f"columns: {', '.join(shown(known, 40) for known in names[:8])}"

@@ -1,0 +1,200 @@
+"""Reports to disk: whole files or none, never through a link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from scalefit.core.errors import InputError, OutputError
+from scalefit.core.numbers import shown
+from scalefit.tables.reports.base import FORMATS, Report, format_for
+from scalefit.tables.reports.json import document_text
+from scalefit.tables.reports.parquet import table_bytes
+
+_FIGURES = "figures"
+_LONGEST_NAME = 200
+_HINTS = {
+    errno.ENOENT: "make the folder first, or choose another with -o",
+    errno.ENOTDIR: "a part of the path is a file; choose another with -o",
+    errno.EISDIR: "that is a folder; add a file name",
+    errno.EACCES: "choose a folder that you may write to with -o",
+    errno.EPERM: "choose a folder that you may write to with -o",
+    errno.EROFS: "the disk is read-only; choose another folder with -o",
+    errno.ENOSPC: "the disk is full; free some space and run it again",
+    errno.EDQUOT: "your quota is used up; free some space and run it again",
+    errno.ELOOP: "a link leads elsewhere; remove it or choose another folder with -o",
+}
+
+
+def write(report: Report, path: Path) -> Path:
+    """Write a report in the format that the suffix asks for; the file is whole or untouched.
+
+    Args:
+        report: What to write.
+        path: File in an existing folder; a link there is replaced, not followed.
+
+    Returns:
+        The path.
+
+    Raises:
+        UnknownName: no format has that suffix.
+        InputError: the format needs a table and the report has none.
+        OutputError: the file could not be written; what was there before still is.
+    """
+    put(path, format_for(path).render(report))
+    return path
+
+
+def write_folder(report: Report, folder: Path, extra: Mapping[str, bytes]) -> Path:
+    """Write the whole story: the page, the text, the tables, the pictures and what else is given.
+
+    The folder gets `report.html`, `report.md`, `SECTION.parquet` for each section with a table,
+    `figures/NAME.svg` and `manifest.json`, which comes last and so marks a folder as complete.
+
+    Args:
+        report: What to write.
+        folder: Made if it is not there.
+        extra: File name to its bytes; wins over a file of the same name from the list above.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: a name is no plain file name, or two files would share one.
+        OutputError: a file could not be written.
+    """
+    figures = _unique(
+        (f"{figure.name}.svg", f"{figure.svg}\n".encode())
+        for section in report.sections
+        for figure in section.figures
+    )
+    files = _unique(
+        (f"{section.name}.parquet", table_bytes(section.table))
+        for section in report.sections
+        if section.table is not None
+    )
+    files |= {name: FORMATS.get(kind).render(report) for name, kind in _STORY.items()}
+    files |= {checked_name(name): data for name, data in extra.items()}
+    manifest = None
+    if report.manifest is not None:
+        manifest = document_text(report.manifest, indent=2).encode("ascii") + b"\n"
+    manifest = files.pop("manifest.json", manifest)
+
+    make_folder(folder)
+    if figures:
+        make_folder(folder / _FIGURES, follow=False)
+    for name, data in figures.items():
+        put(folder / _FIGURES / name, data)
+    for name, data in files.items():
+        put(folder / name, data)
+    if manifest is not None:
+        put(folder / "manifest.json", manifest)
+    return folder
+
+
+_STORY = {"report.html": "html", "report.md": "markdown"}
+
+
+def _unique(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Files by checked name.
+
+    Raises:
+        InputError: two files would share a name, or a name is not a plain one.
+    """
+    found: dict[str, bytes] = {}
+    for name, data in files:
+        if checked_name(name) in found:
+            raise InputError(f"two files of the report would be called {shown(name)}")
+        found[name] = data
+    return found
+
+
+def checked_name(name: str) -> str:
+    """`name` if it is a plain file name that stays in its folder on every system.
+
+    Raises:
+        InputError: it is empty, hidden, too long, or holds a separator or a control character.
+    """
+    plain = 0 < len(name.encode("utf-8", "replace")) <= _LONGEST_NAME and name.isprintable()
+    if not plain or name.startswith(".") or any(c in '/\\:*?"<>|' for c in name):
+        raise InputError(
+            f"{shown(name)!r} is no plain file name", "use letters, digits, - and one suffix"
+        )
+    return name
+
+
+def make_folder(folder: Path, *, follow: bool = True) -> None:
+    """Make a folder unless it is there.
+
+    Args:
+        folder: Its path; parents are made too.
+        follow: Whether a link to a folder will do: true for the folder that the user named, false
+            for one inside it, where a link may have been planted.
+
+    Raises:
+        OutputError: it could not be made, or is a link that must not be followed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not follow and folder.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    except OSError as error:
+        raise _refusal(folder, error) from error
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write `data` to a new file beside `path` and rename it into place, both made durable.
+
+    Raises:
+        OutputError: it could not be written; `path` is as it was and nothing new is left.
+    """
+    part = path.with_name(f".scalefit-{secrets.token_hex(8)}.part")
+    try:
+        _create(part, data)
+        try:
+            # The rename takes the place of a link at `path`; it never goes through it.
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _create(part: Path, data: bytes) -> None:
+    """A new file with these bytes, on the disk and not just on its way; none if that fails."""
+    # O_EXCL refuses whatever stands there already, so a planted link is never opened.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(part, flags, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` outlast a power cut, where the system lets folders be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(path: Path, error: OSError) -> OutputError:
+    """The error that names the path and says what may help."""
+    why = error.strerror or type(error).__name__
+    return OutputError(
+        f"{shown(str(path), 400)} could not be written: {why}", _HINTS.get(error.errno or 0, "")
+    )

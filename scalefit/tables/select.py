@@ -1,0 +1,134 @@
+"""The columns a law needs, as checked arrays in a fixed order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.numbers import human, shown
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.tables import columns as roles
+from scalefit.tables.arrays import codes, floats
+from scalefit.tables.runs import RunTable
+
+
+def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -> Observations:
+    """What a law is fitted to.
+
+    Args:
+        runs: From `read`.
+        inputs: Each input of the law to the role that fills it: `{"x": "C"}`.
+        cluster: What is one independent unit: `run` (every row its own where no column plays
+            that role), `row`, or the name of a role or of a column that was kept.
+
+    Returns:
+        Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
+        `scale` is training compute if it is known, else the first input.
+
+    Raises:
+        InputError: a role is missing, a value is not positive, weights are unusable, or the rows
+            hold nothing to fit: a single row, all rows equal, or an input with one value.
+    """
+    chosen = {name: _positive(runs, role) for name, role in inputs.items()}
+    loss = _positive(runs, "L")
+    weight = _weights(runs)
+    _refuse_empty(runs, inputs, chosen, loss)
+    unit = _units(runs, cluster)
+    scale_name = "C" if "C" in runs.table.column_names else next(iter(inputs.values()))
+    scale = _positive(runs, scale_name)
+    # lexsort takes its last key first. Units come last: they only part rows that agree otherwise.
+    order = np.lexsort((unit, scale, weight, loss, *reversed(list(chosen.values()))))
+    return Observations(
+        inputs={name: values[order] for name, values in chosen.items()},
+        loss=loss[order],
+        weight=weight[order],
+        cluster=_by_appearance(unit[order]),
+        row=runs.row[order],
+        scale=scale[order],
+        scale_name=scale_name,
+    )
+
+
+def _positive(runs: RunTable, role: str) -> Array:
+    if role not in runs.table.column_names or role in _texts():
+        known = json.loads((runs.table.schema.metadata or {}).get(b"names", b"[]"))
+        raise roles.missing(role, known)
+    values = floats(runs.table.column(role))
+    bad = ~(np.isfinite(values) & (values > 0))
+    if bad.any():
+        at = int(np.flatnonzero(bad)[0])
+        name = runs.columns.get(role, role)
+        what = "blank" if np.isnan(values[at]) else f"{values[at]:g}"
+        raise InputError(
+            f"{shown(runs.source, 200)}, row {runs.row[at]}, column {shown(name)!r}:"
+            f" {what}, must be positive ({int(bad.sum())} such rows)",
+            f"leave such rows out: --where '{name} > 0', or ask for it: {roles.flag(role, name)}",
+        )
+    return values
+
+
+def _texts() -> frozenset[str]:
+    return frozenset(role.name for role in roles.ROLES.values() if role.text)
+
+
+def _weights(runs: RunTable) -> Array:
+    if "weight" not in runs.table.column_names:
+        return np.ones(runs.rows)
+    weight = floats(runs.table.column("weight"))
+    name = shown(runs.columns.get("weight", "weight"))
+    bad = np.flatnonzero(~(weight >= 0) | np.isinf(weight))
+    if bad.size:
+        what = "blank" if np.isnan(weight[bad[0]]) else f"{weight[bad[0]]:g}"
+        raise InputError(
+            f"{shown(runs.source, 200)}, row {runs.row[bad[0]]}, column {name!r}:"
+            f" the weight is {what}, must be 0 or more",
+            "a weight of 0 leaves a row out",
+        )
+    if not (weight > 0).any():
+        raise InputError(f"column {name!r}: every weight is 0", "give some row a weight")
+    return weight
+
+
+def _refuse_empty(
+    runs: RunTable, inputs: Mapping[str, str], chosen: Mapping[str, Array], loss: Array
+) -> None:
+    source = shown(runs.source, 200)
+    if loss.size < 2:
+        raise InputError(f"{source} has one row in use", "a law needs several runs")
+    constant = [name for name, values in chosen.items() if (values == values[0]).all()]
+    if len(constant) == len(chosen) and (loss == loss[0]).all():
+        raise InputError(f"{source}: all {loss.size} rows in use are equal", "vary the scale")
+    if constant:
+        role = inputs[constant[0]]
+        raise InputError(
+            f"{source}: {role} is {human(float(chosen[constant[0]][0]))} in all {loss.size} rows,"
+            " so its effect cannot be seen",
+            f"choose a law without {role}, or add runs that vary it",
+        )
+
+
+def _units(runs: RunTable, cluster: str) -> IntArray:
+    """A number for each row that tells its unit, equal for rows of one unit, shape (rows,)."""
+    own = np.arange(runs.rows, dtype=np.int64)
+    if cluster == "row" or (cluster == "run" and "run" not in runs.table.column_names):
+        return own
+    played = [role for role, name in runs.columns.items() if name == cluster]
+    name = cluster if cluster in runs.table.column_names else (played or [""])[0]
+    if name not in runs.table.column_names:
+        hint = f"choose row, run or one of: {', '.join(map(shown, runs.table.column_names))}"
+        raise InputError(f"there is no column {shown(cluster)!r} to cluster by", hint)
+    unit, labels = codes(runs.table.column(name))
+    blank = np.array([not label.strip() for label in labels], np.bool_)[unit]
+    # A blank names nothing, so such rows do not belong together.
+    return np.where(blank, own + len(labels), unit)
+
+
+def _by_appearance(unit: IntArray) -> IntArray:
+    """The same units numbered 0..G-1 in the order in which they appear."""
+    _, first, inverse = np.unique(unit, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse]

@@ -1,0 +1,36 @@
+"""What tests of every kind share: where the public data are, and how to read them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Reads a table of public runs that may not be shipped; skips where it is absent."""
+
+    def read(name):
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"{name} stands beside the repository only where it is developed")
+        return columns(path)
+
+    return read
+
+
+def columns(path):
+    """A CSV file as name to array: numbers where every cell is one, else text."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: _array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _array(cells):
+    try:
+        return np.array([float(cell) for cell in cells])
+    except ValueError:
+        return np.array(cells)

@@ -1,0 +1,125 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scalefit.core.notes import DOUBTS
+from scalefit.tables import examine, read
+
+RNG = np.random.default_rng(3)
+N, D = (
+    axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 3e11, 7))
+)
+
+
+def law(N, D):
+    return 1.7 + 400 * N**-0.34 + 410 * D**-0.28
+
+
+LOSS = law(N, D) * np.exp(0.002 * RNG.standard_normal(N.size))
+HEALTHY = {"params_total": N, "tokens": D, "loss": LOSS}
+
+
+def found(**columns):
+    return {note.code: note for note in examine(read(pa.table(columns)))}
+
+
+def changed(column, row, value):
+    columns = {name: values.copy() for name, values in HEALTHY.items()}
+    columns[column][row - 1] = value
+    return columns
+
+
+def with_copies(*rows):
+    return {n: np.append(v, v[[r - 1 for r in rows]]) for n, v in HEALTHY.items()}
+
+
+def with_replicates():
+    again = LOSS[:5] * np.exp(np.array([0.01, -0.01, 0.01, -0.01, 0.01]))
+    return {"params_total": np.append(N, N[:5]), "tokens": np.append(D, D[:5]),
+            "loss": np.append(LOSS, again)}  # fmt: skip
+
+
+def budgets(sizes):
+    C = np.repeat([1e19, 1e20, 1e21], len(sizes))
+    n = np.sqrt(C / 120) * np.tile(sizes, 3)
+    d = C / (6 * n)
+    return {"params_total": n, "tokens": d, "loss": law(n, d)}
+
+
+def trajectories(run=True, rise=1.0):
+    n, d = np.repeat(np.geomspace(1e8, 1e10, 5), 20), np.tile(np.geomspace(1e9, 1e11, 20), 5)
+    loss = law(n, d)
+    loss[39] *= rise
+    columns = {"params_total": n, "tokens": d, "loss": loss}
+    return columns | ({"run": [f"r{i // 20}" for i in range(100)]} if run else {})
+
+
+def test_a_healthy_table_gives_no_note():
+    assert found(**HEALTHY) == {}
+
+
+SICK = {
+    "size-tied-to-data": (
+        {"params_total": N[:6], "tokens": 20 * N[:6], "loss": law(N[:6], 20 * N[:6])},
+        "20 to 20 tokens per parameter",
+    ),
+    "few-scales": (
+        {k: v[np.isin(N, N[:3])] for k, v in HEALTHY.items()}, "N takes 3 distinct values"
+    ),
+    "isoflop-edge": (budgets([1, 1.5, 2, 4, 8, 16]), "smallest"),
+    "isoflop-few": (budgets([0.25, 0.5, 1, 2]), "(4)"),
+    "duplicate-rows": (with_copies(2, 5), "2 rows are the same"),
+    "run-of-many-sizes": (HEALTHY | {"run": ["x"] * N.size}, "'x'"),
+    "checkpoints": (trajectories(), "100 rows belong to 5 runs, up to 20 each"),
+    "diverged-end": (trajectories(rise=1.5), "row 40"),
+    "rounded-loss": (HEALTHY | {"loss": np.round(LOSS, 2)}, "2 decimals"),
+    "outlying-loss": (changed("loss", 17, LOSS[16] * 1.2), "row 17"),
+    "magnitude-gap": (changed("params_total", 9, 7.0), "row 9"),
+    "out-of-range": (changed("tokens", 4, 2.5), "2.5 in row 4"),
+    "size-undefined": ({"params": N, "tokens": D, "loss": LOSS}, "embeddings"),
+    "replicates": (with_replicates(), "5 settings are run more than once (5 degrees of freedom)"),
+    "loss-rises": (HEALTHY | {"loss": 1 / LOSS}, "+"),
+    "no-signal": (HEALTHY | {"loss": 3 + 0.1 * RNG.standard_normal(N.size)}, "N and D explain"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_what_is_wrong_is_found_with_its_numbers(code):
+    columns, told = SICK[code]
+    assert told in found(**columns)[code].message
+
+
+def test_every_note_is_of_a_registered_kind():
+    for columns, _ in SICK.values():
+        for code, note in found(**columns).items():
+            assert note.severity == DOUBTS.get(code).severity
+
+
+def test_checkpoints_are_seen_without_a_run_column():
+    assert (
+        "look like checkpoints of 5 runs" in found(**trajectories(run=False))["checkpoints"].message
+    )
+
+
+def test_the_size_of_replicate_noise_is_that_of_the_runs():
+    pair = {"params_total": [1e8, 1e8, 1e9], "tokens": [1e9, 1e9, 1e9], "loss": [3.0, 3.3, 2.5]}
+    # Two runs that differ by d in log loss have a variance of d^2 / 2.
+    expected = np.log(1.1) / np.sqrt(2)
+    assert f"{expected:.2%}" in found(**pair)["replicates"].message
+
+
+def test_bracketed_valleys_with_enough_sizes_are_in_order():
+    codes = found(**budgets([0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8]))
+    assert not {"isoflop-edge", "isoflop-few"} & set(codes)
+
+
+def test_a_bare_curve_and_a_single_row_can_be_examined():
+    assert "few-scales" in found(x=[1.0, 2.0, 3.0], y=[3.0, 2.0, 1.0])
+    assert "few-scales" in found(N=[1e6], L=[3.0])
+
+
+def test_the_order_of_rows_changes_no_finding():
+    order = RNG.permutation(N.size + 2)
+    columns = with_copies(2, 5)
+    shuffled = {name: values[order] for name, values in columns.items()}
+    assert set(found(**shuffled)) == set(found(**columns))
