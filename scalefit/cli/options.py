@@ -179,8 +179,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
 
 def shares_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options; it gets them as one `Shared` first argument."""
-    own = inspect.signature(command).parameters
-    first, *rest = own.values()
+    _, *rest = inspect.signature(command).parameters.values()
     parameters = [
         inspect.Parameter("runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None)
     ]

@@ -179,6 +179,26 @@ class StudentT:
         return np.exp(log_s)
 
 
+def _half_squares(residual: Array, weight: Array, state: Array) -> Measure:
+    """Half the sum of squares: it has the same minimum as the normal likelihood."""
+    finite = np.clip(residual, -_FAR, _FAR)
+    half = _sum(weight * finite**2) / 2
+    ones = np.ones_like(residual)
+    return Measure(half, half, finite, ones, ones, state)
+
+
+def _root_mean_square(residual: Array, weight: Array) -> Array:
+    squares = np.clip(residual, -_FAR, _FAR) ** 2
+    return np.maximum(np.sqrt(_sum(weight * squares) / _total(weight, residual)), _SMALLEST_SCALE)
+
+
+def _normal_log_likelihood(residual: Array, weight: Array) -> Array:
+    s = _root_mean_square(residual, weight)
+    # Half the rows, unless the scale stands at its floor.
+    squares = _sum(weight * (np.clip(residual, -_FAR, _FAR) / s[:, None]) ** 2) / 2
+    return -squares - _total(weight, residual) * (np.log(s) + 0.5 * math.log(2 * math.pi))
+
+
 @OBJECTIVES.add
 @dataclass(frozen=True)
 class Gaussian:
@@ -196,16 +216,12 @@ class Gaussian:
         return state
 
     def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
-        """Half the sum of squares: it has the same minimum as the likelihood."""
-        finite = np.clip(residual, -_FAR, _FAR)
-        half = _sum(weight * finite**2) / 2
-        ones = np.ones_like(residual)
-        return Measure(half, half, finite, ones, ones, state)
+        """Least squares."""
+        return _half_squares(residual, weight, state)
 
     def value(self, residual: Array, weight: Array) -> Array:
-        """Negative log-likelihood of the target, with every constant."""
-        s = self.scale(residual, weight)
-        return _total(weight, residual) * (np.log(s) + 0.5 * math.log(2 * math.pi) + 0.5)
+        """Negative log-likelihood of the log loss, with every constant."""
+        return -_normal_log_likelihood(residual, weight)
 
     def rho(self, residual: Array, scale: Array) -> Array:
         """Negative log-density."""
@@ -214,25 +230,48 @@ class Gaussian:
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Root mean square residual (the maximum-likelihood sigma)."""
-        mean = _sum(weight * np.clip(residual, -_FAR, _FAR) ** 2) / _total(weight, residual)
-        return np.maximum(np.sqrt(mean), _SMALLEST_SCALE)
+        return _root_mean_square(residual, weight)
 
     def log_likelihood(self, residual: Array, weight: Array) -> Array:
         """Minus the objective."""
-        return -Gaussian.value(self, residual, weight)
+        return _normal_log_likelihood(residual, weight)
 
 
 @OBJECTIVES.add
 @dataclass(frozen=True)
-class SquaredError(Gaussian):
+class SquaredError:
     """Squared error of the raw loss."""
 
     name: ClassVar[str] = "mse"
     log_target: ClassVar[bool] = False
 
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """No state."""
+        return np.ones(residual.shape[0])
+
+    def tighten(self, state: Array) -> Array:
+        """Nothing to tighten."""
+        return state
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """Least squares."""
+        return _half_squares(residual, weight, state)
+
     def value(self, residual: Array, weight: Array) -> Array:
         """Sum of squares of the raw residuals, neither halved nor divided."""
         return _sum(weight * np.clip(residual, -_FAR, _FAR) ** 2)
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Square of each residual."""
+        return np.asarray(np.clip(residual, -_FAR, _FAR) ** 2 + 0 * scale)
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """Root mean square residual."""
+        return _root_mean_square(residual, weight)
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Of the raw loss under a normal distribution with the best sigma."""
+        return _normal_log_likelihood(residual, weight)
 
 
 @OBJECTIVES.add

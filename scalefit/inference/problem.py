@@ -66,14 +66,16 @@ class Problem:
     def theta(self, u: Array) -> Array:
         """Theta for the inputs as they are, shape (B, P)."""
         back = {name: 1 / unit for name, unit in self.units.items()}
-        return rescaled(self.law, self.centred(u), back)
+        theta: Array = rescaled(self.law, self.centred(u), back)
+        return theta
 
     def search(self, theta: Array) -> Array:
-        """U inside the box, shape (B, p), from theta of shape (B, P) for the inputs as they are."""
+        """Search vectors in the box, shape (B, p), from theta (B, P) for the inputs as they are."""
         chosen = rescaled(self.law, theta, self.units)[:, list(self.free)]
         with np.errstate(divide="ignore", invalid="ignore"):
             u = np.where(self.log, np.log(np.where(self.log, chosen, 1.0)), chosen)
-        return np.clip(np.nan_to_num(u, nan=0.0, posinf=1e300, neginf=-1e300), self.low, self.high)
+        finite = np.nan_to_num(u, nan=0.0, posinf=1e300, neginf=-1e300)
+        return np.asarray(np.clip(finite, self.low, self.high))
 
     def evaluate(self, u: Array) -> tuple[Array, Array]:
         """Residuals target - prediction, shape (B, n), and the prediction's Jacobian (B, p, n).

@@ -112,6 +112,8 @@ class _Batch:
         growth: Of the damping if that step fails, shape (B,).
         steps: Evaluations so far, shape (B,).
         stage: Evaluations at the present state, shape (B,).
+        rounding: Gain that rounding of the target alone could promise, shape (B,).
+        blur: What rounding of the target does to the objective, shape (B,).
     """
 
     u: Array
@@ -126,9 +128,20 @@ class _Batch:
     growth: Array
     steps: NDArray[np.int64]
     stage: NDArray[np.int64]
+    rounding: Array
+    blur: Array
 
-    def put(self, at: NDArray[np.int64], found: Measure, jacobian: Array, weight: Array) -> None:
+    def put(
+        self,
+        problem: Problem,
+        at: NDArray[np.int64],
+        found: Measure,
+        jacobian: Array,
+        weight: Array,
+    ) -> None:
         """Take what an objective found at the search vectors of the problems `at`."""
+        self.rounding[at] = rounding_gain(problem, found, weight)
+        self.blur[at] = _blur(problem, found, weight)
         self.value[at], self.size[at], self.state[at] = found.value, found.size, found.state
         self.gradient[at], self.sharp[at], self.safe[at] = _slopes(found, jacobian, weight)
 
@@ -158,7 +171,7 @@ def _solve_chunk(
     limit: int,
 ) -> Solution:
     task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
-    batch, tiny, sound = _begin(task, start, cold=cold)
+    batch, sound = _begin(task, start, cold=cold)
     converged = np.zeros(len(start), dtype=bool)
     live = np.flatnonzero(sound)
     while live.size:
@@ -171,7 +184,9 @@ def _solve_chunk(
         )
         # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
         free = batch.damping[live] <= _LIGHT_DAMPING
-        done = last & solved & free & (gain <= tolerance * batch.size[live] + tiny[live])
+        size, rounding = batch.size[live], batch.rounding[live]
+        # Perfect data leave nothing but rounding, which no step can be seen to lower.
+        done = last & solved & ((free & (gain <= tolerance * size + rounding)) | (size <= rounding))
         converged[live[done]] = True
         _tighten(task, batch, live[loose])
         batch.damping[live[~solved & ~stuck]] *= 10.0
@@ -181,8 +196,8 @@ def _solve_chunk(
     return Solution(batch.u, batch.value, batch.state, converged, batch.steps)
 
 
-def _begin(task: _Task, start: Array, *, cold: bool) -> tuple[_Batch, Array, _BoolArray]:
-    """The batch at its starts, the gain that rounding could promise, and which starts are sound."""
+def _begin(task: _Task, start: Array, *, cold: bool) -> tuple[_Batch, _BoolArray]:
+    """The batch at its starts, and which starts are sound."""
     problem, objective = task.problem, task.objective
     u = np.clip(start, problem.low, problem.high)
     count = len(u)
@@ -204,14 +219,28 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> tuple[_Batch, Array, _Bo
         growth=np.full(count, 2.0),
         steps=np.ones(count, dtype=np.int64),
         stage=np.zeros(count, dtype=np.int64),
+        rounding=rounding_gain(problem, found, task.weight),
+        blur=_blur(problem, found, task.weight),
     )
     sound = np.isfinite(found.value) & np.isfinite(residual).all(axis=1)
-    return batch, rounding_gain(problem, found, task.weight), sound
+    return batch, sound
 
 
 def rounding_gain(problem: Problem, found: Measure, weight: Array) -> Array:
     """Gain that rounding of the target alone could promise, shape (B,): perfect data end here."""
-    return 1e-28 * np.asarray((weight * found.safe * problem.target**2).sum(axis=-1))
+    return 1e-28 * np.asarray((weight * found.safe * _rounded(problem) ** 2).sum(axis=-1))
+
+
+def _blur(problem: Problem, found: Measure, weight: Array) -> Array:
+    reach = weight * np.abs(found.psi) * _rounded(problem)
+    seen = 1e-16 * np.asarray(reach.sum(axis=-1))
+    return np.asarray(np.maximum(1e-13 * found.size, np.minimum(seen, 1e-4 * found.size)))
+
+
+def _rounded(problem: Problem) -> Array:
+    """What rounding is relative to: a loss near 1 has a logarithm near 0, rounded all the same."""
+    size = np.abs(problem.target)
+    return np.maximum(size, 1.0) if problem.log_target else size
 
 
 def _slopes(found: Measure, jacobian: Array, weight: Array) -> tuple[Array, Array, Array]:
@@ -264,7 +293,7 @@ def _tighten(task: _Task, batch: _Batch, at: NDArray[np.int64]) -> None:
     share = task.share(at)
     residual, jacobian = task.problem.evaluate(batch.u[at])
     found = task.objective.measure(residual, share, task.objective.tighten(batch.state[at]))
-    batch.put(at, found, jacobian, share)
+    batch.put(task.problem, at, found, jacobian, share)
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
@@ -278,20 +307,22 @@ def _advance(task: _Task, batch: _Batch, at: NDArray[np.int64], step: Array, gai
     residual, jacobian = task.problem.evaluate(trial)
     found = task.objective.measure(residual, share, batch.state[at])
     sound = np.isfinite(residual).all(axis=1) & np.isfinite(found.value)
-    before, size = batch.value[at], batch.size[at]
+    before, blur = batch.value[at], batch.blur[at]
     with np.errstate(invalid="ignore"):
         ratio = np.where(sound, (before - found.value) / np.maximum(gain, 1e-300), -1.0)
     took = sound & (found.value < before)
     # A gain at rounding level cannot be seen in the objective; the step is still the better one.
-    took |= sound & (gain <= 1e-13 * size) & (found.value <= before + 1e-12 * size)
+    unseen = sound & (gain <= blur) & (found.value <= before + 10 * blur)
+    took |= unseen
     new = at[took]
     batch.u[new] = trial[took]
     part = Measure(*(getattr(found, f.name)[took] for f in fields(Measure)))
-    batch.put(new, part, jacobian[took], share if share.shape[0] == 1 else share[took])
+    share = share if share.shape[0] == 1 else share[took]
+    batch.put(task.problem, new, part, jacobian[took], share)
     batch.scale[new] = np.maximum(batch.scale[new], np.diagonal(batch.safe[new], axis1=1, axis2=2))
     batch.steps[at] += 1
     batch.stage[at] += 1
-    factor = np.where(ratio > 0.75, 0.15, np.where(ratio > 0.25, 1.0, batch.growth[at]))
+    factor = np.where(unseen | (ratio > 0.75), 0.15, np.where(ratio > 0.25, 1.0, batch.growth[at]))
     batch.damping[at] = np.maximum(batch.damping[at] * factor, 1e-15)
     batch.growth[at] = np.where(took, 3.0, 2 * batch.growth[at])
 

@@ -62,7 +62,8 @@ def _one(
         along = (move * scale) @ rows
         gain = float((along * (root * residual[0])).sum() - along @ along / 2)
         tiny = float(rounding_gain(problem, found, weight)[0])
-        if gain <= tolerance * float(found.size[0]) + tiny and not hit:
+        size = float(found.size[0])
+        if size <= tiny or (gain <= tolerance * size + tiny and not hit):
             return u, float(found.value[0]), float(found.state[0]), True, steps
         after, slopes = problem.evaluate((u + move)[None])
         new = objective.measure(after, weight, found.state)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from inspect import Parameter as Argument
 from inspect import Signature
+from itertools import chain
 
 import numpy as np
 
@@ -32,8 +33,9 @@ def broken_power(breaks: int, name: str, example: Mapping[str, float]) -> Law:
         irreducible("E"),
         amplitude("A", linear=False, log_linear=True),
         slope("c0"),
-    ) + tuple(
-        part for i in every for part in (slope(f"c{i}"), position(f"d{i}", "x"), sharpness(f"f{i}"))
+        *chain.from_iterable(
+            (slope(f"c{i}"), position(f"d{i}", "x"), sharpness(f"f{i}")) for i in every
+        ),
     )
     arguments = [Argument("x", Argument.POSITIONAL_OR_KEYWORD)]
     arguments += [Argument(p.name, Argument.KEYWORD_ONLY) for p in parameters]

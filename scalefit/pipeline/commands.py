@@ -79,7 +79,7 @@ def compare(settings: Settings) -> Outcome:
     return Outcome(
         Report(
             title="scalefit compare",
-            sections=(story.comparison_section(compared, level),),
+            sections=story.comparison_sections(compared, level),
             document=documents.compare_document(compared, settings.seed, level),
             manifest=_manifest(settings, compared.table),
         )
@@ -229,7 +229,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     fitted = documents.fit_document([estimate])
     usable = estimate.status in USABLE or settings.allow_unconverged
     budgets = settings.optimum.budgets or _own_budgets(estimate)
-    sections = [replace(story.runs_section(table, estimate.fit.runs), notes=findings)]
+    runs = story.runs_section(table, estimate.fit.runs)
+    sections = [replace(runs, notes=findings, table=story.runs_table(estimate.fit.runs, estimate))]
     parameters = story.parameters_section(estimate)
     on_page = list(budgets) if usable and estimate.law.inputs == ("N", "D") else []
     parts: dict[str, Any] = {
@@ -248,20 +249,11 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     sections.append(replace(parameters, figures=pictures))
     compared = _compared_for_report(settings, table)
     if compared is not None:
-        section = story.comparison_section(compared, settings.uncertainty.level)
+        ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = story.forecast_figure(compared, settings.uncertainty.level)
-        sections.append(replace(section, figures=(picture,) if picture else ()))
+        sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
         parts["comparison"] = documents.compare_document(
             compared, settings.seed, settings.uncertainty.level
-        )
-        forecasts = story.forecast_table(compared)
-        sections.append(
-            Section(
-                name="forecasts",
-                heading="Every forecast",
-                lead=(f"{forecasts.num_rows} forecasts, one row each, in forecasts.parquet.",),
-                table=forecasts,
-            )
         )
     if on_page:
         found = steps.allocate(
@@ -411,6 +403,7 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
             bound=_held(settings.fit.bound, choice.name, chosen),
             solver=settings.fit.solver,
             seed=settings.seed,
+            jobs=settings.jobs,
         )
         for choice in chosen
     ]
@@ -523,24 +516,31 @@ def laws_section(names: Sequence[str] = ()) -> Report:
             name=law.name,
             heading=law.name,
             lead=(law.formula, f"Inputs: {', '.join(law.inputs)}.", f"Source: {law.source}."),
-            header=("parameter", "example", "searched between", "in units of"),
+            header=("parameter", "example", "searched between", "times"),
             rows=tuple(
                 (
                     p.name,
                     human(law.example[p.name], 5),
-                    f"{human(p.low)} and {human(p.high)}",
-                    {"": "1", "loss": "the least loss"}.get(
-                        p.relative_to, f"the range of {p.relative_to}"
-                    ),
+                    f"{p.low:g} and {p.high:g}",
+                    _frame_words(p.relative_to),
                 )
                 for p in law.parameters
             ),
             numeric=frozenset({1}),
-            footer=tuple(f"{d.name}: {d.meaning}." for d in law.derived),
+            footer=(
+                "Ranges hold for inputs divided by their geometric means.",
+                *(f"{d.name}: {d.meaning}." for d in law.derived),
+            ),
         )
         for law in chosen
     )
     return Report("scalefit laws", sections, {"schema": "scalefit.laws/1", "laws": listed})
+
+
+def _frame_words(frame: str) -> str:
+    if not frame:
+        return "1"
+    return "the least loss" if frame == "loss" else f"the least and largest {frame}"
 
 
 def explain(code: str) -> Report:

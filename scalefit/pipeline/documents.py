@@ -230,9 +230,9 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
             "notes": notes(found.notes[k]),
         }
         if withheld:
-            row |= dict.fromkeys(("N", "D", "tokens_per_parameter", "loss"), empty)
+            row |= {key: dict(empty) for key in ("N", "D", "tokens_per_parameter", "loss")}
             row["near_optimal"] = {"waste": found.waste, "N": [None, None]}
-            row |= dict.fromkeys(("loss_exact_law", "loss_new_run"), {"low": None, "high": None})
+            row |= {key: {"low": None, "high": None} for key in ("loss_exact_law", "loss_new_run")}
         if stamp:
             row["status"] = estimate.status
         rows.append(row)

@@ -20,7 +20,9 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
 from scalefit.inference.objectives import parse_objective
+from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
+from scalefit.inference.uncertainty.base import Fan, Refit
 from scalefit.laws import LAWS, Law
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
@@ -156,6 +158,7 @@ def fit(
     bound: Mapping[str, tuple[float, float]] | None = None,
     solver: str = "scalefit",
     seed: int = 0,
+    jobs: int = 1,
 ) -> Estimate:
     """A law fitted to runs, with its refits.
 
@@ -172,6 +175,7 @@ def fit(
         bound: Parameters kept between two values.
         solver: `scalefit`, `scipy` or `lmfit`.
         seed: Of the draws.
+        jobs: Processes for the refits; they change no byte.
 
     Raises:
         InputError: the runs or a setting are wrong.
@@ -187,12 +191,26 @@ def fit(
     point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed),
+        draws=draw(point, method, seed=seed, fan=_fan(jobs)),
         level=level,
         roles=roles,
         table=runs,
         seed=seed,
     )
+
+
+def _fan(jobs: int) -> Fan | None:
+    """Spans of refits over so many processes, or None for one."""
+    if jobs <= 1:
+        return None
+
+    def over_processes(task: Refit, spans: Sequence[tuple[int, int]]) -> list[Solution]:
+        from joblib import Parallel, delayed, parallel_config
+
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+
+    return over_processes
 
 
 def method_named(name: str, draws: int) -> Any:

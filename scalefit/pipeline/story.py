@@ -43,12 +43,6 @@ def runs_section(table: RunTable, runs: Observations) -> Section:
     lead += [f"Excluded {count}: {reason}" for reason, count in list(reasons.items())[:5]]
     if len(reasons) > 5:
         lead.append(f"… and for {len(reasons) - 5} more reasons; the JSON document lists all rows.")
-    excluded = pa.table(
-        {
-            "row": pa.array([e.row for e in table.excluded], pa.int64()),
-            "reason": pa.array([e.reason for e in table.excluded], pa.string()),
-        }
-    )
     return Section(
         name="runs",
         heading=f"Runs of {table.source}",
@@ -56,9 +50,26 @@ def runs_section(table: RunTable, runs: Observations) -> Section:
         header=("role", "column", "from", "to"),
         rows=tuple(rows),
         numeric=frozenset({2, 3}),
-        table=excluded,
+        table=runs_table(runs),
         notes=table.notes,
     )
+
+
+def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table:
+    """The runs in use, one row each, with what a law makes of them if one is given."""
+    columns: dict[str, Any] = {
+        "row": pa.array([int(r) for r in runs.row], pa.int64()),
+        "cluster": pa.array([int(c) for c in runs.cluster], pa.int64()),
+        **{name: _column(values) for name, values in runs.inputs.items()},
+        "scale": _column(runs.scale),
+        "weight": _column(runs.weight),
+        "L": _column(runs.loss),
+    }
+    if estimate is not None:
+        inputs = [runs.inputs[name] for name in estimate.law.inputs]
+        fitted = estimate.law.predict(estimate.fit.theta[None], inputs)[0]
+        columns |= {"fitted": _column(fitted), "residual": _column(runs.loss / fitted - 1)}
+    return _with_units(pa.table(columns), {**_UNITS, "fitted": _UNITS["L"]})
 
 
 def _range(table: RunTable, role: str) -> tuple[str, str]:
@@ -120,9 +131,17 @@ def parameters_section(estimate: Estimate) -> Section:
         footer=(
             interval_words(estimate.draws, estimate.level),
             f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
-            f"score {c.score:.0e}, condition {c.kappa:.2g}, {agreed}.",
+            f"score {_score_words(c.score)}, condition number {c.kappa:.2g}, {agreed}.",
         ),
     )
+
+
+def _score_words(score: float) -> str:
+    """The score against its thresholds; its last digits are rounding and differ by machine."""
+    for limit in (1e-6, 1e-4, 1e-2):
+        if score <= limit:
+            return f"below {limit:.0e}".replace("e-0", "e-")
+    return f"{score:.1g}"
 
 
 def objective_words(objective: Any) -> str:
@@ -210,7 +229,8 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
         name="predictions",
         heading=f"Predicted loss, {estimate.law.name}",
         header=(
-            "at", "loss", "if the law is right", "one new run", "headline", "decades beyond", "trust",
+            "at", "loss", "if the law is right", "one new run", "headline", "decades beyond",
+            "trust",
         ),
         rows=tuple(shown_rows),
         numeric=frozenset({1, 2, 3, 4, 5}),
@@ -340,69 +360,86 @@ def _valued(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Ar
     }
 
 
-def comparison_section(compared: Compared, level: float) -> Section:
-    """Laws ranked, with gates, weights and what each would have forecast."""
-    rows: list[tuple[str, ...]] = []
+def comparison_sections(compared: Compared, level: float) -> tuple[Section, Section]:
+    """Laws ranked with gates and weights, and what each would have forecast."""
+    return _ranking(compared), _forecast_section(compared, level)
+
+
+def _ranking(compared: Compared) -> Section:
     ranked = compared.comparison.laws
+    rows: list[tuple[str, ...]] = []
     for one in ranked:
         failed = [v.gate for v in one.gates if not v.passed]
-        told = one.forecasts
         rows.append(
             (
                 one.fit.law.name,
-                one.fit.status,
-                "passed" if not failed else f"fails {', '.join(failed)}",
                 _or_dash(one.aicc, ".1f"),
                 _or_dash(one.delta, ".1f"),
                 f"{one.weight:.3f}" if one.adequate else "–",
                 f"{100 * trimmed_rms(one.fit):.2g} %",
-                f"{100 * one.rmse:.2g} %" if told.count else "–",
-                f"{100 * float(told.error.mean()):+.2g} %" if told.count else "–",
-                f"{100 * told.coverage(level):.0f} %" if told.count else "–",
+                one.fit.status,
+                "passed" if not failed else f"fails {', '.join(failed)}",
             )
         )
-    for name, reason in compared.unfitted.items():
-        rows.append((name, "not fitted", reason, *("–",) * 7))
+    rows += [
+        (name, *("–",) * 4, "not fitted", reason) for name, reason in compared.unfitted.items()
+    ]
     table = pa.table(
         {
             "law": pa.array([r.fit.law.name for r in ranked]),
             "status": pa.array([r.fit.status for r in ranked]),
             "adequate": pa.array([r.adequate for r in ranked]),
-            "aicc": _column([r.aicc for r in ranked]),
-            "delta": _column([r.delta for r in ranked]),
-            "weight": _column([r.weight for r in ranked]),
+            "aicc": _column(r.aicc for r in ranked),
+            "delta": _column(r.delta for r in ranked),
+            "weight": _column(r.weight for r in ranked),
             "forecasts": pa.array([r.forecasts.count for r in ranked], pa.int64()),
-            "forecast_rmse": _column([r.rmse for r in ranked]),
-            "forecast_mean_error": _column(
-                [r.forecasts.error.mean() if r.forecasts.count else np.nan for r in ranked]
-            ),
-            "forecast_coverage": _column([r.forecasts.coverage(level) for r in ranked]),
+            "forecast_rmse": _column(r.rmse for r in ranked),
         }
     )
-    count = len(ranked) + len(compared.unfitted)
-    forecasts = max((r.forecasts.count for r in ranked), default=0)
     return Section(
         name="comparison",
-        heading=f"{count} laws compared on {compared.observations.n} runs",
+        heading=f"{len(rows)} laws compared on {compared.observations.n} runs",
         lead=(f"Verdict: {compared.comparison.verdict}.",),
-        header=(
-            "law", "status", "gates", "AICc", "Δ", "weight", "typical residual",
-            "forecast error", "mean", "covered",
-        ),
+        header=("law", "AICc", "Δ", "weight", "residual", "status", "gates"),
         rows=tuple(rows),
-        numeric=frozenset(range(3, 10)),
+        numeric=frozenset(range(1, 5)),
         table=table,
         notes=compared.comparison.notes,
         footer=(
             "AICc and weights come from the likelihood that was fitted; weights are shared among "
-            "laws that pass every gate.",
-            f"Forecasts leave the largest budgets out: {forecasts} per law, each fitted only to "
-            f"runs below a cut; covered is the share inside the {100 * level:g} % interval that "
-            "trusts the law."
-            if forecasts
-            else "Too few budgets to leave the largest out: no forecasts could be scored.",
+            "laws that pass every gate. Residual: root mean square without the worst tenth.",
         ),
-    )  # fmt: skip
+    )
+
+
+def _forecast_section(compared: Compared, level: float) -> Section:
+    rows = [
+        (
+            one.fit.law.name,
+            str(one.forecasts.count),
+            f"{100 * one.rmse:.2g} %",
+            f"{100 * float(one.forecasts.error.mean()):+.2g} %",
+            f"{100 * one.forecasts.coverage(level):.0f} %",
+        )
+        for one in compared.comparison.laws
+        if one.forecasts.count
+    ]
+    return Section(
+        name="forecasts",
+        heading="Leaving the largest budgets out",
+        header=("law", "forecasts", "error", "mean", "covered") if rows else (),
+        rows=tuple(rows),
+        numeric=frozenset(range(1, 5)),
+        table=forecast_table(compared),
+        footer=(
+            "Each law was fitted to the runs below a cut and asked for every budget above it, for "
+            "each cut that leaves enough runs. Error: root mean square, relative to the loss; "
+            "mean: actual less forecast; covered: share inside the "
+            f"{100 * level:g} % interval that trusts the law.",
+        )
+        if rows
+        else ("Too few budgets to leave the largest out: no forecast could be scored.",),
+    )
 
 
 def _or_dash(value: float, form: str) -> str:

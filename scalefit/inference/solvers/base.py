@@ -18,7 +18,7 @@ import numpy as np
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
-from scalefit.inference.objectives import Gaussian, Huber, StudentT
+from scalefit.inference.objectives import Gaussian, Huber, SquaredError, StudentT
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution
 
@@ -27,8 +27,6 @@ MOST_EVALUATIONS = 5000
 _ROUNDS = 100
 _GOOD_SCORE = 1e-4
 _EDGE = 1e-6
-
-Loss = Callable[[Array], Array]
 
 
 class Solver(Protocol):
@@ -58,7 +56,7 @@ class Task:
 
     problem: Problem
     factor: Array
-    loss: Loss | None
+    loss: Any
     scale: float
 
     def residual(self, u: Array) -> Array:
@@ -86,8 +84,9 @@ def task(objective: Any, problem: Problem, weight: Array, residual: Array) -> Ta
     )
 
 
-@task.register
-def _squares(objective: Gaussian, problem: Problem, weight: Array, residual: Array) -> Task:
+@task.register(Gaussian)
+@task.register(SquaredError)
+def _squares(objective: Any, problem: Problem, weight: Array, residual: Array) -> Task:
     return Task(problem, np.sqrt(weight), None, 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -12,10 +13,11 @@ from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
-from scalefit.inference.solver import solve
+from scalefit.inference.solver import Solution, joined, solve
 
 _MOST_FAILED = 0.2
 _NOTED_FAILED = 0.05
+_SPAN = 500  # replicates of one task: enough to fill a batch, few enough to share out
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Method(Protocol):
         ...
 
 
+Fan = Callable[["Refit", Sequence[tuple[int, int]]], list[Solution]]
 METHODS: Registry[Any] = Registry("interval method")
 
 
@@ -90,27 +93,42 @@ class Draws:
         return any(note.severity == "refusal" for note in self.notes)
 
 
-def draw(fit: Fit, method: Method, *, seed: int = 0) -> Draws:
+@dataclass(frozen=True)
+class Refit:
+    """Some refits of a fit: a task that any process can do by itself."""
+
+    fit: Fit
+    method: Method
+    seed: int
+
+    def __call__(self, span: tuple[int, int]) -> Solution:
+        """Replicates from the first number up to the second, each from the estimate on."""
+        runs = self.fit.runs
+        weight = self.method.weights(runs, self.seed, *span) * runs.weight
+        start = np.repeat(self.fit.u[None, :], span[1] - span[0], axis=0)
+        return solve(self.fit.problem, self.fit.objective, weight, start, cold=False)
+
+
+def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> Draws:
     """Refit the law to every reweighted set of runs, starting from the estimate.
 
     Replicates are keyed by their number, never by worker or chunk: the same seed gives the same
     bytes in any order and for any number of jobs.
+
+    Args:
+        fit: The estimate.
+        method: Which weights each refit gives to the runs.
+        seed: Of the method's streams.
+        fan: Applies a task to spans of replicates, in order; one after the other if not given.
     """
-    runs = fit.runs
-    problem, objective = fit.problem, fit.objective
+    runs, problem = fit.runs, fit.problem
     count = method.count(runs)
     notes = list(_design_notes(fit))
-    us, converged = [], []
-    size = max(1, (1 << 22) // max(1, runs.n))
-    for begin in range(0, count, size):
-        stop = min(count, begin + size)
-        weight = method.weights(runs, seed, begin, stop) * runs.weight
-        start = np.repeat(fit.u[None, :], stop - begin, axis=0)
-        part = solve(problem, objective, weight, start, cold=False)
-        us.append(part.u)
-        converged.append(part.converged)
-    u = np.concatenate(us) if us else np.empty((0, problem.p))
-    good = np.concatenate(converged) if converged else np.empty(0, dtype=bool)
+    size = max(1, min(_SPAN, (1 << 22) // max(1, runs.n)))
+    spans = [(begin, min(count, begin + size)) for begin in range(0, count, size)]
+    task = Refit(fit, method, seed)
+    found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])
+    u, good = found.u, found.converged
     failed = np.flatnonzero(~good)
     share = failed.size / max(1, count)
     if share > _NOTED_FAILED:
