@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
@@ -134,7 +135,7 @@ def load(path: Path) -> Settings:
     settings: Settings = _section(Settings, table, where, "")
     if settings.runs.path and settings.runs.path != "-":
         at = Path(settings.runs.path)
-        located = str(at if at.is_absolute() else path.parent / at)
+        located = os.path.normpath(at if at.is_absolute() else path.parent / at)
         settings = replace(settings, runs=replace(settings.runs, path=located))
     return settings
 

@@ -23,7 +23,7 @@ def shared():
 
 
 def columns(path):
-    """A CSV file as name to array: numbers where every cell is one, else text."""
+    """A CSV file as name to array: numbers (blank is nan) where every cell is one, else text."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: _array([row[name] for row in rows]) for name in rows[0]}
@@ -31,6 +31,6 @@ def columns(path):
 
 def _array(cells):
     try:
-        return np.array([float(cell) for cell in cells])
+        return np.array([float(cell or "nan") for cell in cells])
     except ValueError:
         return np.array(cells)

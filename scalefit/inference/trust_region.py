@@ -95,7 +95,9 @@ def _within(rows: Array, right: Array, radius: float) -> tuple[Array, bool]:
         size = float(np.linalg.norm(x))
         if abs(size - radius) <= 1e-3 * radius:
             break
-        bend = float((x**2 / (s**2 + damping)).sum()) / size
+        below = np.where(kept, s**2, 0.0) + damping
+        # Without damping a direction that the rows do not feel is not stepped along.
+        bend = float(np.divide(x**2, below, out=np.zeros_like(x), where=below > 0).sum()) / size
         damping += (size - radius) / radius * size / bend
         damping = max(damping, 0.0)
-    return (image / (s**2 + damping)) @ v, True
+    return (image / (s**2 + damping) if damping > 0 else newton) @ v, True

@@ -78,6 +78,7 @@ _WORDS = {
 _LABEL_GROUND = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
 _MOST_POINTS = 3_000
 _CROWD = 500
+_MANY_FORECASTS = 20
 _MOST_TICKS = 7
 _LONGEST_LABEL = 44
 
@@ -419,7 +420,7 @@ def forecasts(
     if not caption:
         caption = (
             "Each law was fitted to the runs below a cut and asked for those above it. A point is"
-            f" the error of one forecast, a band or bar its {level:.0%} interval; at the zero line"
+            f" the error of one forecast, a bar its {level:.0%} interval; at the zero line"
             " the forecast was right."
         )
     with _styled():
@@ -766,29 +767,25 @@ def _label_rows(axes: Axes, values: Array, found: Residuals, labelled: int) -> N
 
 
 def _draw_forecasts(axes: Axes, one: Forecasts, colour: str, marker: str) -> None:
-    """One law's errors: a band where each distance is there once, bars where some repeat."""
-    order = np.argsort(one.decades, kind="stable")
-    decades, error = one.decades[order], one.error[order]
-    rising = bool((np.diff(decades) > 0).all())
+    """One law's errors, each with its interval; forecasts from different cuts are not joined."""
     if one.low is not None and one.high is not None:
-        low, high = one.low[order], one.high[order]
-        known = np.isfinite(low) & np.isfinite(high)
-        if rising and known.sum() > 1:
-            axes.fill_between(
-                decades, low, high, where=known.tolist(), color=colour, alpha=0.13, lw=0, zorder=1
-            )
-        else:
-            axes.vlines(
-                decades[known], low[known], high[known], color=colour, alpha=0.45, lw=1.2, zorder=2
-            )
+        known = np.isfinite(one.low) & np.isfinite(one.high)
+        axes.vlines(
+            one.decades[known],
+            one.low[known],
+            one.high[known],
+            color=colour,
+            alpha=0.45 if one.decades.size < _MANY_FORECASTS else 0.25,
+            lw=1.2,
+            zorder=2,
+        )
     axes.plot(
-        decades,
-        error,
+        one.decades,
+        one.error,
         color=colour,
-        ls="-" if rising else "none",
-        lw=1.2,
+        ls="none",
         marker=marker,
-        ms=5.5,
+        ms=5.5 if one.decades.size < _MANY_FORECASTS else 4.2,
         mec="white",
         mew=0.7,
         label=_short(one.label),

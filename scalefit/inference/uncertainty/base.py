@@ -148,7 +148,7 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
 
 def _design_notes(fit: Fit) -> list[Note]:
     runs, p = fit.runs, fit.problem.p
-    if runs.clusters < p + 2:
+    if runs.clusters < p + 3:
         return [
             doubts.NO_INTERVAL.note(
                 f"{runs.clusters} independent runs for {p} free parameters and the noise: no "

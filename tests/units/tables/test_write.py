@@ -85,7 +85,7 @@ def shut(tmp_path):
     (folder / "out.json").write_text("old")
     folder.chmod(0o555)
     # A plain user must come as far as the folder, or its own rights are not what is tried.
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(parent.stat().st_mode | 0o011)
     user = os.geteuid()
     if user == 0:
