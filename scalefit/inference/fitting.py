@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,27 @@ import numpy as np
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
-from scalefit.inference.certificate import USABLE, Certificate, Status, certify
+from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.objectives import Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
 from scalefit.inference.solver import Solution, joined, polish, solve
-from scalefit.inference.starts import candidates
+from scalefit.inference.starts import candidates, widened
 from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws.base import Law
 
 # Survivors of each round of the search and the evaluations each is given.
-_ROUNDS = ((192, 12), (48, 40), (12, 400))
+_ROUNDS = ((192, 8), (64, 24), (16, 48), (8, 120))
+_LAST = 400  # evaluations for the best of all, if it is not at its end by then
+# More survive the first round where rows are few: so many rows in all their residuals, at most
+# so many searches.
+_FIRST_ROWS = 50_000
+_MOST_FIRST = 800
+_AGREEING = 3  # searches that draw one curve are evidence; more of them only crowd out others
+_ONE_CURVE = 0.3  # apart nowhere by more than this share of the best one's residuals
+_CURVE_ROWS = 256
+_FAR = 1e9  # stands for a residual where the law leaves the doubles
 _MOST_SEARCH_ROWS = 4096
+_WIDENED = 3  # of the simpler law's searches, what the law adds is tried beside so many
 _STUBBORN = 3
 
 
@@ -98,8 +108,11 @@ def fit(
         goal = goal.settled(preliminary.residual)
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
+    if starts is None and runs.n > _MOST_SEARCH_ROWS:
+        return _through_sample(law, runs, goal, fix, bound, solver)
     weight = runs.weight[None, :]
-    begin = problem.search(starts if starts is not None else _own_starts(law, runs, goal))
+    first = starts if starts is not None else _own_starts(law, runs, goal, fix or {}, bound or {})
+    begin = problem.search(first)
     if solver == "scalefit":
         ends = _search(problem, goal, weight, begin, keep_all=starts is not None)
     else:
@@ -137,12 +150,42 @@ def fit(
     )
 
 
+def _through_sample(
+    law: Law,
+    runs: Observations,
+    goal: Any,
+    fix: Mapping[str, float] | None,
+    bound: Bounds | None,
+    solver: str,
+) -> Fit:
+    """The fit of very many rows: basins show in a few thousand as well as in all of them."""
+    chosen = np.zeros(runs.n, dtype=bool)
+    chosen[np.linspace(0, runs.n - 1, _MOST_SEARCH_ROWS).astype(int)] = True
+    sample = fit(law, runs.take(chosen), objective=goal, fix=fix, bound=bound, solver=solver)
+    whole = fit(
+        law, runs, objective=goal, fix=fix, bound=bound, starts=sample.theta[None], solver=solver
+    )
+    searched = sample.certificate
+    certificate = replace(
+        whole.certificate,
+        status=max(whole.status, searched.status, key=STATUSES.index)
+        if searched.status == "multiple-minima"
+        else whole.status,
+        starts=searched.starts,
+        agree=searched.agree,
+        minima=searched.minima,
+    )
+    rivals = tuple(n for n in searched.notes if n.code in ("multiple-minima", "few-starts-agree"))
+    return replace(whole, certificate=certificate, notes=(*whole.notes, *rivals))
+
+
 def _concluded(
     problem: Problem, goal: Any, weight: Array, ends: Solution, *, polished: bool
 ) -> tuple[Array, float, Certificate]:
     """The best of all searches, polished, with its objective and certificate."""
     best = int(np.argmin(np.where(np.isfinite(ends.value), ends.value, np.inf)))
-    u = polish(problem, goal, weight, ends.u[best]) if polished else ends.u[best]
+    u = problem.ordered(ends.u[best : best + 1])[0]
+    u = polish(problem, goal, weight, u) if polished else u
     value = float(goal.value(problem.residual(u[None]), weight)[0])
     certificate = certify(
         problem, goal, u, solver_value=value, ends=ends, capped=not bool(ends.converged[best])
@@ -165,26 +208,43 @@ def _check_rows(problem: Problem, runs: Observations) -> None:
             )
 
 
-def _own_starts(law: Law, runs: Observations, goal: Any) -> Array:
-    sample = runs
-    if runs.n > _MOST_SEARCH_ROWS:
-        # Basins show in a few thousand rows as well as in all of them.
-        chosen = np.zeros(runs.n, dtype=bool)
-        chosen[np.linspace(0, runs.n - 1, _MOST_SEARCH_ROWS).astype(int)] = True
-        sample = runs.take(chosen)
-    return candidates(law, sample, goal.log_target)
+def _own_starts(
+    law: Law, runs: Observations, goal: Any, fix: Mapping[str, float], bound: Bounds
+) -> Array:
+    """Parameters to start from: the law's own, and those that the law within it leads to."""
+    own = candidates(law, runs, goal.log_target)
+    within = law.within
+    if within is None or fix.keys() >= set(within.names):
+        return own
+    fix = {name: value for name, value in fix.items() if name in within.names}
+    bound = {name: ends for name, ends in bound.items() if name in within.names}
+    problem = bind(within, runs, log_target=goal.log_target, fix=fix, bound=bound)
+    begin = problem.search(_own_starts(within, runs, goal, fix, bound))
+    weight = runs.weight[None, :]
+    ends = _search(problem, goal, weight, begin, keep_all=False)
+    best = _best(problem, goal, weight, ends.u, _WIDENED)
+    return np.concatenate([widened(law, problem.theta(best), runs, goal.log_target), own])
 
 
 def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> Array:
-    """The `count` starts of lowest objective."""
-    values = np.concatenate(
-        [
-            goal.value(problem.residual(part), weight)
-            for part in np.array_split(u, max(1, len(u) // 64))
-        ]
-    )
-    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
-    return u[order[:count]]
+    """The `count` starts of lowest objective, but few of those that draw one and the same curve."""
+    every = max(1, problem.n // _CURVE_ROWS)
+    values, curves = [], []
+    for part in np.array_split(u, max(1, len(u) // 64)):
+        residual = problem.residual(part)
+        values.append(goal.value(residual, weight))
+        curves.append(np.clip(residual[:, ::every], -_FAR, _FAR))
+    value = np.concatenate(values)
+    order = np.argsort(np.where(np.isfinite(value), value, np.inf), kind="stable")[: 4 * count]
+    curve = np.concatenate(curves)[order]
+    near = _ONE_CURVE * float(np.sqrt(np.mean(curve[0] ** 2)))
+    company = np.zeros(len(order), dtype=int)
+    chosen: list[int] = []
+    for k in range(len(order)):
+        if company[k] < _AGREEING and len(chosen) < count:
+            chosen.append(k)
+            company[k:] += np.abs(curve[k:] - curve[k]).max(axis=1) <= near
+    return np.asarray(u[order[chosen]])
 
 
 def _search(
@@ -192,10 +252,16 @@ def _search(
 ) -> Solution:
     """Successive halving over the starts; all of them to the end if they were asked for."""
     if keep_all:
-        return solve(problem, goal, weight, begin, cold=True, limit=400)
-    u = begin
+        return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
+    u, many = begin, min(_MOST_FIRST, _FIRST_ROWS // problem.n)
     for keep, limit in _ROUNDS:
-        u = _best(problem, goal, weight, u, keep) if len(u) > keep else u
+        u = _best(problem, goal, weight, u, max(keep, many))
         ends = solve(problem, goal, weight, u, cold=True, limit=limit)
-        u = ends.u
-    return ends
+        u, many = ends.u, 0
+    value = np.where(np.isfinite(ends.value), ends.value, np.inf)
+    best = np.arange(len(u)) == np.argmin(value)
+    if ends.converged[best].all():
+        return ends
+    last = solve(problem, goal, weight, u[best], cold=True, limit=_LAST)
+    others = Solution(*(getattr(ends, f.name)[~best] for f in fields(Solution)))
+    return joined([last, others])

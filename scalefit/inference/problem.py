@@ -12,6 +12,8 @@ from scalefit.core.observations import Array, Observations
 from scalefit.laws.base import Law, Parameter, rescaled
 
 Bounds = Mapping[str, tuple[float, float]]
+_SAME = 1e-9  # residuals of one curve written in two ways
+_SAME = 1e-9  # residuals of one curve written in two ways
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,30 @@ class Problem:
             u = np.where(self.log, np.log(np.where(self.log, chosen, 1.0)), chosen)
         finite = np.nan_to_num(u, nan=0.0, posinf=1e300, neginf=-1e300)
         return np.asarray(np.clip(finite, self.low, self.high))
+
+    def ordered(self, u: Array) -> Array:
+        """The same curves, interchangeable parameters in the law's order, shape (B, p).
+
+        A row stays as it is where its reordered self would leave the box or a fixed value.
+        """
+        if self.law.ordered is None:
+            return u
+        moved = self.search(self.law.ordered(self.theta(u)))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(self.residual(moved) - self.residual(u)).max(axis=1)
+        return np.where(apart[:, None] <= _SAME, moved, u)
+
+    def ordered(self, u: Array) -> Array:
+        """The same curves, interchangeable parameters in the law's order, shape (B, p).
+
+        A row stays as it is where its reordered self would leave the box or a fixed value.
+        """
+        if self.law.ordered is None:
+            return u
+        moved = self.search(self.law.ordered(self.theta(u)))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(self.residual(moved) - self.residual(u)).max(axis=1)
+        return np.where(apart[:, None] <= _SAME, moved, u)
 
     def evaluate(self, u: Array) -> tuple[Array, Array]:
         """Residuals target - prediction, shape (B, n), and the prediction's Jacobian (B, p, n).

@@ -2,41 +2,79 @@
 
 A law declares which parameters are linear in the loss, or affine in the log of the loss above
 its floor. Over a grid of the others those are solved for exactly, so that the search begins in
-every basin worth a look (variable projection: Golub & Pereyra 1973).
+every basin worth a look (variable projection: Golub & Pereyra 1973). Where a law is a product of
+shapes, such as breaks, a far finer grid is screened first: every shape is computed once, and each
+set of them is a block of one Gram matrix.
 """
 
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.problem import Problem, bind
-from scalefit.laws.base import Law, Parameter
+from scalefit.laws.base import Law, Parameter, rescaled
 
 _MOST = 4096
+_MOST_SCREENED = 1 << 18
+_KEPT = 100  # sets of starts for all sets of positions together, and at least one for each
 
 
 def candidates(law: Law, runs: Observations, log_target: bool, most: int = _MOST) -> Array:
     """Starting parameters, shape (K, P) with K <= `most`, for the inputs as they are."""
     problem = bind(law, runs, log_target=log_target and bool((runs.loss > 0).all()))
-    affine = [i for i, p in enumerate(law.parameters) if p.log_linear]
-    linear = [i for i, p in enumerate(law.parameters) if p.linear]
-    solved = affine or linear
-    held = [i for i in range(len(law.parameters)) if i not in solved]
+    held = [i for i in range(len(law.parameters)) if i not in _solved(law)]
     theta = np.ones((1, len(law.parameters)))
-    if held:
-        grid = _grid([law.parameters[i] for i in held], problem, runs, most)
-        theta = np.repeat(theta, len(grid), axis=0)
-        theta[:, held] = grid
+    return problem.theta(_completed(problem, runs, theta, held, most))
+
+
+def widened(law: Law, simpler: Array, runs: Observations, log_target: bool) -> Array:
+    """Starting parameters, shape (K, P), from those of the law within, shape (S, P').
+
+    The first S are the simpler curves themselves, so that no law ends above the one within it;
+    beside each of them what the law adds then stands at every one of its own starts.
+    """
+    problem = bind(law, runs, log_target=log_target and bool((runs.loss > 0).all()))
+    names = law.within.names if law.within else ()
+    added = [i for i, name in enumerate(law.names) if name not in names]
+    held = [i for i in added if i not in _solved(law)]
+    theta = np.ones((len(simpler), len(law.parameters)))
+    theta[:, [law.index(name) for name in names]] = simpler
+    theta[:, [i for i in added if i not in held]] = 0.0
+    theta = rescaled(law, theta, problem.units)
+    theta[:, held] = 1.0  # where a slope is zero its break is nowhere: amid the data is as good
+    beside = _completed(problem, runs, theta, held, _MOST)
+    return problem.theta(np.concatenate([_to_search(problem, theta), beside]))
+
+
+def _solved(law: Law) -> list[int]:
+    """Numbers of the parameters that are solved for: the log-affine ones, else the linear ones."""
+    affine = [i for i, p in enumerate(law.parameters) if p.log_linear]
+    return affine or [i for i, p in enumerate(law.parameters) if p.linear]
+
+
+def _completed(
+    problem: Problem, runs: Observations, theta: Array, held: list[int], most: int
+) -> Array:
+    """Search vectors: each theta with a grid of the held parameters, the rest solved for."""
+    law, solved = problem.law, _solved(problem.law)
+    affine = any(law.parameters[i].log_linear for i in solved)
+    shapes = {law.index(name) for p in law.parameters for name in p.shaped_by}
+    screened = bool(shapes) and shapes <= set(held)
+    grid = _grid(problem, runs, held, _MOST_SCREENED if screened else most)
+    if screened:
+        grid = grid.take(_promising(problem, runs, grid, solved, most))
+    theta = np.repeat(theta, len(grid.index), axis=0)
+    theta[:, held] = np.tile(grid.values(), (len(theta) // len(grid.index), 1))
     if affine:
-        theta = _log_affine(problem, runs, theta, affine)
-    elif linear:
-        theta = _linear(problem, runs, theta, linear)
-    theta = np.clip(theta, *_corners(problem))
-    return problem.theta(_to_search(problem, theta))
+        theta = _log_affine(problem, runs, theta, solved)
+    elif solved:
+        theta = _linear(problem, runs, theta, solved)
+    return _to_search(problem, np.clip(theta, *_corners(problem)))
 
 
 def _to_search(problem: Problem, centred: Array) -> Array:
@@ -52,32 +90,65 @@ def _corners(problem: Problem) -> tuple[Array, Array]:
     return low, high
 
 
-def _grid(parameters: list[Parameter], problem: Problem, runs: Observations, most: int) -> Array:
-    """Products of the starts of the held parameters, thinned evenly, shape (K, held).
+@dataclass(frozen=True)
+class _Grid:
+    """Sets of starts of some parameters.
+
+    Attributes:
+        held: Numbers of the parameters.
+        levels: The starts of each of them, in centred units.
+        index: Which start each set takes of each parameter, shape (K, held).
+    """
+
+    held: list[int]
+    levels: list[Array]
+    index: IntArray
+
+    def values(self) -> Array:
+        """The starts themselves, shape (K, held)."""
+        values = np.empty(self.index.shape)
+        for j, level in enumerate(self.levels):
+            values[:, j] = level[self.index[:, j]]
+        return values
+
+    def take(self, chosen: IntArray) -> _Grid:
+        """Some of the sets."""
+        return replace(self, index=self.index[chosen])
+
+    def number(self, some: list[int]) -> IntArray:
+        """Number of each set among all combinations of some of the parameters, shape (K,)."""
+        number = np.zeros(len(self.index), dtype=np.int64)
+        for j in (self.held.index(i) for i in some):
+            number = number * len(self.levels[j]) + self.index[:, j]
+        return number
+
+    def combinations(self, some: list[int]) -> Array:
+        """All combinations of some of the parameters, in the order of their numbers."""
+        levels = [self.levels[self.held.index(i)] for i in some]
+        return np.array(list(product(*levels)), dtype=float)
+
+
+def _grid(problem: Problem, runs: Observations, held: list[int], most: int) -> _Grid:
+    """Products of the starts of the held parameters, thinned evenly.
 
     Positions on one axis are taken in increasing order: their labels are arbitrary.
     """
-    axes: list[list[tuple[float, ...]]] = []
+    parameters = [problem.law.parameters[i] for i in held]
+    levels = [np.array(_starts(p, problem, runs)) for p in parameters]
     seen: dict[str, list[int]] = {}
     for j, parameter in enumerate(parameters):
         if parameter.relative_to in problem.law.inputs:
             seen.setdefault(parameter.relative_to, []).append(j)
     together = [js for js in seen.values() if len({parameters[j].starts for j in js}) == 1]
     joint = {j for js in together for j in js}
-    order: list[int] = []
-    for j, parameter in enumerate(parameters):
-        if j not in joint:
-            order.append(j)
-            axes.append([(v,) for v in _starts(parameter, problem, runs)])
-    for js in together:
-        order.extend(js)
-        values = _starts(parameters[js[0]], problem, runs)
-        axes.append(list(combinations(values, len(js))))
+    alone = [j for j in range(len(held)) if j not in joint]
+    axes = [np.arange(len(levels[j]))[:, None] for j in alone]
+    axes += [np.array(list(combinations(range(len(levels[js[0]])), len(js)))) for js in together]
     chosen = _thinned([len(axis) for axis in axes], most)
-    rows = [[v for axis, k in zip(axes, index, strict=True) for v in axis[k]] for index in chosen]
-    grid = np.empty((len(rows), len(parameters)))
-    grid[:, order] = rows
-    return grid
+    index = np.empty((len(chosen), len(held)), dtype=np.int64)
+    for js, axis, at in zip([*([j] for j in alone), *together], axes, chosen.T, strict=True):
+        index[:, js] = axis[at]
+    return _Grid(held, levels, index)
 
 
 def _starts(parameter: Parameter, problem: Problem, runs: Observations) -> list[float]:
@@ -92,8 +163,8 @@ def _starts(parameter: Parameter, problem: Problem, runs: Observations) -> list[
     return [float(v) for v in starts]
 
 
-def _thinned(sizes: list[int], most: int) -> list[tuple[int, ...]]:
-    """Index tuples into axes of those sizes: all of them, or `most` spread evenly."""
+def _thinned(sizes: list[int], most: int) -> IntArray:
+    """Indices into axes of those sizes, shape (K, axes): all of them, or `most` spread evenly."""
     total = math.prod(sizes)
     stride = 1
     if total > most:
@@ -101,8 +172,8 @@ def _thinned(sizes: list[int], most: int) -> list[tuple[int, ...]]:
         stride = int(total * 0.6180339887498949) | 1
         while math.gcd(stride, total) != 1:
             stride += 2
-    flat = (np.arange(min(total, most), dtype=object) * stride) % total
-    return [tuple(int(i) for i in np.unravel_index(int(k), sizes)) for k in flat]
+    flat = (np.arange(min(total, most)) * stride) % total
+    return np.stack(np.unravel_index(flat, sizes), axis=1) if sizes else np.zeros((1, 0), dtype=int)
 
 
 def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int]) -> Array:
@@ -160,28 +231,96 @@ def _non_negative(normal: Array, right: Array) -> Array:
 
 def _log_affine(problem: Problem, runs: Observations, theta: Array, affine: list[int]) -> Array:
     """Least squares on log(loss - floor) for the parameters that are affine there."""
-    law, inputs = problem.law, problem.inputs
+    log = np.array([problem.law.parameters[i].log for i in affine])
+    base, design = _log_columns(problem, theta, affine, affine)
+    floor = theta[:, _floors(problem.law)].sum(axis=1)[:, None]
+    target, weight = _above(runs, floor)
+    normal = np.matmul(design * weight[:, None, :], np.swapaxes(design, 1, 2))
+    right = np.matmul(design, (weight * (target - base))[:, :, None])[:, :, 0]
+    x = _least(normal, right)
+    result = theta.copy()
+    result[:, affine] = np.where(log, np.exp(np.clip(x, -700, 700)), x)
+    return result
+
+
+def _promising(
+    problem: Problem, runs: Observations, grid: _Grid, affine: list[int], most: int
+) -> IntArray:
+    """The best few sets of starts for each set of positions: at most `most`, best first.
+
+    The best overall would often be neighbours in one basin.
+    """
+    law = problem.law
+    columns, place = _shapes(problem, grid, affine)
+    floors = _floors(law)
+    level, sums = grid.number(floors), grid.combinations(floors).sum(axis=1)
+    score = np.empty(len(level))
+    for k, floor in enumerate(sums):
+        target, weight = _above(runs, np.array([floor]))
+        gram, right = (columns * weight) @ columns.T, columns @ (weight * target)
+        at = place[level == k]
+        rest = right[at]
+        x = _least(gram[at[:, :, None], at[:, None, :]], rest)
+        score[level == k] = (weight * target**2).sum() - (x * rest).sum(axis=1)
+    positions = [i for i in grid.held if law.parameters[i].relative_to in law.inputs]
+    number = grid.number(positions)
+    order = np.lexsort((score, number))
+    _, first, sets = np.unique(number[order], return_index=True, return_inverse=True)
+    rank = np.arange(len(order)) - first[sets]
+    chosen = order[rank < max(1, _KEPT // len(first))]
+    return np.asarray(chosen[np.argsort(score[chosen], kind="stable")][:most])
+
+
+def _shapes(problem: Problem, grid: _Grid, affine: list[int]) -> tuple[Array, IntArray]:
+    """Every shape of every affine parameter, shape (S, n), and which of them each set has."""
+    law = problem.law
+    middle = np.ones(len(law.parameters))
+    middle[grid.held] = grid.values()[0]
+    columns: list[Array] = []
+    place = np.empty((len(grid.index), len(affine)), dtype=np.int64)
+    for j, i in enumerate(affine):
+        shape = [law.index(name) for name in law.parameters[i].shaped_by]
+        some = grid.combinations(shape)
+        theta = np.repeat(middle[None], len(some), axis=0)
+        theta[:, shape] = some
+        place[:, j] = sum(len(part) for part in columns) + grid.number(shape)
+        columns.append(_log_columns(problem, theta, affine, [i])[1][:, 0])
+    return np.concatenate(columns), place
+
+
+def _floors(law: Law) -> list[int]:
+    return [i for i, p in enumerate(law.parameters) if p.linear and not p.log_linear]
+
+
+def _above(runs: Observations, floor: Array) -> tuple[Array, Array]:
+    """Log of the loss above a floor, and weights that make its errors those of the log loss."""
+    above = np.maximum(runs.loss - floor, 1e-6 * runs.loss)
+    return np.log(above), runs.weight * (above / runs.loss) ** 2
+
+
+def _log_columns(
+    problem: Problem, theta: Array, affine: list[int], chosen: list[int]
+) -> tuple[Array, Array]:
+    """Log(loss - floor) with the affine parameters at zero, and what a unit of some adds to it.
+
+    Shapes (K, n) and (K, chosen, n).
+    """
+    law = problem.law
     log = np.array([p.log for p in law.parameters])
-    floors = [i for i, p in enumerate(law.parameters) if p.linear and i not in affine]
-    floor = theta[:, floors].sum(axis=1)[:, None]
     zero = theta.copy()
-    zero[:, floors] = 0.0
+    zero[:, _floors(law)] = 0.0
     zero[:, affine] = np.where(log[affine], 1.0, 0.0)
-    base = np.log(np.maximum(_predict(law, zero, inputs), 1e-300))
+    base = np.log(np.maximum(_predict(law, zero, problem.inputs), 1e-300))
     columns = []
-    for i in affine:
+    for i in chosen:
         one = zero.copy()
         one[:, i] = np.e if log[i] else 1.0
-        columns.append(np.log(np.maximum(_predict(law, one, inputs), 1e-300)) - base)
-    design = np.stack(columns, axis=1)
-    above = np.maximum(runs.loss - floor, 1e-6 * runs.loss)
-    weight = runs.weight * (above / runs.loss) ** 2
-    target = np.log(above) - base
-    normal = np.matmul(design * weight[:, None, :], np.swapaxes(design, 1, 2))
-    right = np.matmul(design, (weight * target)[:, :, None])[:, :, 0]
+        columns.append(np.log(np.maximum(_predict(law, one, problem.inputs), 1e-300)) - base)
+    return base, np.stack(columns, axis=1)
+
+
+def _least(normal: Array, right: Array) -> Array:
+    """Solutions of normal equations, shape (K, m), each column at its own scale."""
     size = np.sqrt(np.maximum(np.einsum("kii->ki", normal), 1e-300))
-    scaled = normal / size[:, :, None] / size[:, None, :] + 1e-10 * np.eye(len(affine))
-    x = np.linalg.solve(scaled, (right / size)[:, :, None])[:, :, 0] / size
-    result = theta.copy()
-    result[:, affine] = np.where(log[affine], np.exp(np.clip(x, -700, 700)), x)
-    return result
+    scaled = normal / size[:, :, None] / size[:, None, :] + 1e-10 * np.eye(right.shape[1])
+    return np.asarray(np.linalg.solve(scaled, (right / size)[:, :, None])[:, :, 0] / size)

@@ -17,6 +17,7 @@ from scalefit.laws.dual import Dual
 
 Formula = Callable[..., Any]
 ByName = Callable[[Mapping[str, Array]], Array]
+_PLACES = tuple(float(x) for x in (np.arange(18) + 0.5) / 18)
 _EXPONENTS = tuple(float(x) for x in np.geomspace(0.05, 1.6, 16))
 
 
@@ -33,6 +34,8 @@ class Parameter:
         linear: Whether the loss is linear in it, the others held.
         log_linear: Whether log(loss - floor) is affine in it (in its log, if `log`), the
             parameters that are not log-linear held.
+        shaped_by: The parameters that log(loss - floor) depends on through this log-linear one
+            alone, up to a constant factor of the loss.
         relative_to: Empty: bounds and starts are plain. `loss`: they are multiples of the
             smallest loss. The name of an input: `low` multiplies the smallest and `high` the
             largest value of the input, and a start s means smallest^(1-s) largest^s.
@@ -47,6 +50,7 @@ class Parameter:
     log: bool = False
     linear: bool = False
     log_linear: bool = False
+    shaped_by: tuple[str, ...] = ()
     relative_to: str = ""
     units: tuple[tuple[str, float | str], ...] = ()
 
@@ -75,9 +79,9 @@ def exponent(name: str, **flags: Any) -> Parameter:
     return Parameter(name, 1e-3, 3.0, _EXPONENTS, **flags)
 
 
-def slope(name: str) -> Parameter:
+def slope(name: str, **flags: Any) -> Parameter:
     """A log-log slope, or a change of one, of either sign."""
-    return Parameter(name, -5.0, 5.0, (0.0, 0.3, -0.3, 1.0), log_linear=True)
+    return Parameter(name, -5.0, 5.0, (0.0, 0.3, -0.3, 1.0), log_linear=True, **flags)
 
 
 def position(
@@ -86,7 +90,7 @@ def position(
     *,
     low: float = 1.0,
     high: float = 1.0,
-    starts: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    starts: Sequence[float] = _PLACES,
 ) -> Parameter:
     """A place on the axis of an input; by default inside the data."""
     return Parameter(name, low, high, tuple(starts), log=True, relative_to=of, units=((of, 1.0),))
@@ -94,7 +98,7 @@ def position(
 
 def sharpness(name: str) -> Parameter:
     """The width of a transition in log input: small is sharp."""
-    return Parameter(name, 0.05, 5.0, (0.1, 0.3, 0.8, 2.0), log=True)
+    return Parameter(name, 0.05, 5.0, (0.06, 0.3, 1.0), log=True)
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,10 @@ class Law:
         example: A set of parameters from the literature, for examples and promises.
         derived: Quantities that follow from the parameters.
         shares_unit: Input to the input whose unit it shares, such as unique tokens and tokens.
+        within: The simpler law that this one is where its added slopes are zero; parameters
+            carry over by name.
+        ordered: The same curves with interchangeable parameters in their order: theta to theta,
+            shape (..., P). None: no parameters are interchangeable.
     """
 
     name: str
@@ -138,6 +146,8 @@ class Law:
     example: Mapping[str, float]
     derived: tuple[Derived, ...] = ()
     shares_unit: Mapping[str, str] = field(default_factory=dict)
+    within: Law | None = None
+    ordered: Callable[[Array], Array] | None = None
 
     def __post_init__(self) -> None:
         """Check that the declaration matches the signature."""

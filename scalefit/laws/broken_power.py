@@ -12,7 +12,20 @@ from scalefit.laws.base import LAWS, Law, amplitude, irreducible, position, shar
 from scalefit.laws.dual import softplus
 
 
-def broken_power(breaks: int, name: str, example: Mapping[str, float]) -> Law:
+def in_order(theta: Array) -> Array:
+    """The same curves with d1 < d2 < ..: breaks change places, and A moves to the first one."""
+    breaks = theta[..., 3:].reshape(*theta.shape[:-1], -1, 3)
+    order = np.argsort(breaks[..., 1], axis=-1, kind="stable")
+    breaks = np.take_along_axis(breaks, order[..., None], axis=-2)
+    moved = theta.copy()
+    moved[..., 1] *= (theta[..., 4] / breaks[..., 0, 1]) ** theta[..., 2]
+    moved[..., 3:] = breaks.reshape(theta[..., 3:].shape)
+    return moved
+
+
+def broken_power(
+    breaks: int, name: str, example: Mapping[str, float], within: Law | None = None
+) -> Law:
     """The law with that many breaks at d1 < d2 < ..., of widths f in ln x.
 
     A is the height above the floor at the first break (up to the other breaks' factors), which
@@ -34,7 +47,12 @@ def broken_power(breaks: int, name: str, example: Mapping[str, float]) -> Law:
         amplitude("A", linear=False, log_linear=True),
         slope("c0"),
         *chain.from_iterable(
-            (slope(f"c{i}"), position(f"d{i}", "x"), sharpness(f"f{i}")) for i in every
+            (
+                slope(f"c{i}", shaped_by=(f"d{i}", f"f{i}")),
+                position(f"d{i}", "x"),
+                sharpness(f"f{i}"),
+            )
+            for i in every
         ),
     )
     arguments = [Argument("x", Argument.POSITIONAL_OR_KEYWORD)]
@@ -49,6 +67,8 @@ def broken_power(breaks: int, name: str, example: Mapping[str, float]) -> Law:
         loss=loss,
         parameters=parameters,
         example=example,
+        within=within,
+        ordered=in_order if breaks > 1 else None,
     )
 
 
@@ -56,5 +76,5 @@ _ONE = {"E": 0.05, "A": 0.6, "c0": 0.1, "c1": 0.4, "d1": 1e4, "f1": 0.3}
 _TWO = {**_ONE, "c2": -0.2, "d2": 3e6, "f2": 0.5}
 _THREE = {**_TWO, "c3": 0.3, "d3": 1e9, "f3": 0.2}
 BROKEN_POWER = LAWS.add(broken_power(1, "broken-power", _ONE))
-BROKEN_POWER_2 = LAWS.add(broken_power(2, "broken-power-2", _TWO))
-BROKEN_POWER_3 = LAWS.add(broken_power(3, "broken-power-3", _THREE))
+BROKEN_POWER_2 = LAWS.add(broken_power(2, "broken-power-2", _TWO, BROKEN_POWER))
+BROKEN_POWER_3 = LAWS.add(broken_power(3, "broken-power-3", _THREE, BROKEN_POWER_2))

@@ -135,7 +135,7 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
         doubt = doubts.NO_INTERVAL if share > _MOST_FAILED else doubts.FAILED_REPLICATES
         notes.append(doubt.note(f"{failed.size} of {count} refits did not converge"))
     return Draws(
-        theta=problem.theta(u[good]),
+        theta=problem.theta(problem.ordered(u[good])),
         estimate=fit.theta,
         method=method,
         df=method.df(runs),

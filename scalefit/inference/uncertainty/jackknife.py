@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.student import t_quantile
 
@@ -17,26 +17,35 @@ from scalefit.inference.uncertainty.student import t_quantile
 class Jackknife:
     """Leave each cluster out once; t with G - 1 degrees of freedom.
 
-    It needs no seed and no noise model.
+    It needs no seed and no noise model. Beyond `most` clusters they are left out in `groups`
+    balanced groups instead, with groups - 1 degrees of freedom.
 
-    Source: CV3 of MacKinnon, Nielsen & Webb 2023, arXiv:2205.03288, eq. 13.
+    Source: CV3 of MacKinnon, Nielsen & Webb 2023, arXiv:2205.03288, eq. 13; groups as in
+    Efron & Tibshirani 1993, section 11.7 (delete-d).
     """
 
     name: ClassVar[str] = "jackknife"
     words: ClassVar[str] = "jackknife-t"
+    most: ClassVar[int] = 2000
+    groups: ClassVar[int] = 200
+
+    def unit(self, runs: Observations) -> IntArray:
+        """What each row is left out with, shape (n,)."""
+        # Clusters are numbered along the inputs, so every group spans the whole design.
+        return runs.cluster if runs.clusters <= self.most else runs.cluster % self.groups
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """One everywhere but zero in the cluster that is left out."""
-        kept = runs.cluster[None, :] != np.arange(start, stop)[:, None]
+        kept = self.unit(runs)[None, :] != np.arange(start, stop)[:, None]
         return np.asarray(kept, dtype=float)
 
     def count(self, runs: Observations) -> int:
-        """One refit per cluster."""
-        return runs.clusters
+        """One refit per cluster, or per group of clusters."""
+        return runs.clusters if runs.clusters <= self.most else self.groups
 
     def df(self, runs: Observations) -> float:
-        """G - 1."""
-        return runs.clusters - 1
+        """One less than the refits."""
+        return self.count(runs) - 1
 
     def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
         """Estimate -/+ t times the jackknife standard error, about the estimate itself."""
