@@ -114,7 +114,9 @@ def test_a_target_beyond_the_span_of_the_data_is_refused_unless_one_knows():
     row = json.loads(done.stdout)["rows"][0]
     assert row["loss"]["value"] is None
     assert [n["code"] for n in row["notes"]] == ["too-far"]
-    assert document("predict", RUNS, "--at", "N=1e14,D=1e16", "--i-know")["rows"][0]["loss"]["value"]
+    assert document("predict", RUNS, "--at", "N=1e14,D=1e16", "--i-know")["rows"][0]["loss"][
+        "value"
+    ]
 
 
 def test_optimum_spends_the_budget_and_its_loss_is_the_least():
@@ -191,7 +193,9 @@ def test_a_saved_fit_stands_where_runs_stand(tmp_path):
     fresh = document("optimum", RUNS, "--budget", "1e22")
     for key in ("N", "D", "loss"):
         for end in ("value", "low", "high"):
-            assert math.isclose(saved["rows"][0][key][end], fresh["rows"][0][key][end], rel_tol=1e-6)
+            assert math.isclose(
+                saved["rows"][0][key][end], fresh["rows"][0][key][end], rel_tol=1e-6
+            )
 
 
 @pytest.mark.parametrize(
@@ -378,7 +382,9 @@ def test_every_note_that_a_command_prints_can_be_explained():
 
 
 def test_excluded_rows_are_counted_with_their_reason():
-    text = "N,D,loss\n" + "".join(f"{10**k},{2 * 10 ** (k + 1)},{5 - k / 3}\n" for k in range(6, 10))
+    text = "N,D,loss\n" + "".join(
+        f"{10**k},{2 * 10 ** (k + 1)},{5 - k / 3}\n" for k in range(6, 10)
+    )
     rows = "".join(f"{3 * 10**k},{10 ** (k + 1)},{4.9 - k / 3}\n" for k in range(6, 10))
     done = document("fit", "-", "--law", "power", "--x", "N", stdin=text + "1e8,1e9,\n" + rows)
     runs = done["runs"]
@@ -390,7 +396,9 @@ def test_excluded_rows_are_counted_with_their_reason():
 
 def test_a_pipe_that_closes_early_leaves_no_traceback():
     command = f"{sys.executable} -m scalefit fit {RUNS} | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.stdout.startswith("scalefit fit")
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
