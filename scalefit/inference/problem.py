@@ -91,18 +91,6 @@ class Problem:
             apart = np.abs(self.residual(moved) - self.residual(u)).max(axis=1)
         return np.where(apart[:, None] <= _SAME, moved, u)
 
-    def ordered(self, u: Array) -> Array:
-        """The same curves, interchangeable parameters in the law's order, shape (B, p).
-
-        A row stays as it is where its reordered self would leave the box or a fixed value.
-        """
-        if self.law.ordered is None:
-            return u
-        moved = self.search(self.law.ordered(self.theta(u)))
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(self.residual(moved) - self.residual(u)).max(axis=1)
-        return np.where(apart[:, None] <= _SAME, moved, u)
-
     def evaluate(self, u: Array) -> tuple[Array, Array]:
         """Residuals target - prediction, shape (B, n), and the prediction's Jacobian (B, p, n).
 
