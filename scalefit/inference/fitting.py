@@ -102,6 +102,11 @@ def fit(
             input that never changes, a loss without logarithm.
         FitError: no start led anywhere finite.
     """
+    if not (runs.weight > 0).all():
+        # A row of weight zero is a row left out: it moves no bound, no centre and no start.
+        runs = runs.take(runs.weight > 0)
+        if not runs.n:
+            raise InputError("no run has a positive weight", "give weights above zero, or none")
     goal: Any = objective if objective is not None else StudentT()
     if isinstance(goal, Huber) and goal.delta is None:
         preliminary = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
