@@ -42,6 +42,13 @@ def test_a_problem_has_the_bits_it_has_alone_in_a_thousand_and_in_odd_chunks(obj
     assert parts.value.tobytes() == together.value.tobytes()
 
 
+def test_a_neighbour_of_giant_weight_changes_no_bit():
+    alone = solve(PROBLEM, Gaussian(), WEIGHTS[:2], STARTS[:2], cold=True, limit=9)
+    giant = np.concatenate([WEIGHTS[:2], 1e30 * WEIGHTS[2:3]])
+    beside = solve(PROBLEM, Gaussian(), giant, STARTS[:3], cold=True, limit=9)
+    assert beside.u[:2].tobytes() == alone.u.tobytes()
+
+
 def test_shared_weights_are_the_same_weights_repeated():
     one = np.ones((1, RUNS.n))
     shared = solve(PROBLEM, StudentT(), one, STARTS[:50], cold=True)
