@@ -115,7 +115,11 @@ def optimum(
     settings = settings_of(given)
     asked = numbers(budget, "--budget")
     best = settings.optimum
-    best = replace(best, budgets=asked or best.budgets, waste=waste or best.waste)
+    best = replace(
+        best,
+        budgets=asked or best.budgets,
+        waste=best.waste if waste is None else waste,
+    )
     if not 0 < best.waste < 0.5:
         raise InputError(f"waste is {best.waste:g}, must lie between 0 and 0.5")
     _deliver(commands.optimum(replace(settings, optimum=best, i_know=i_know)), given)

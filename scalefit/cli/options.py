@@ -191,6 +191,8 @@ def shares_options(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapped(**given: Any) -> None:
         shared = {name: given.pop(name) for name in ("runs", *SHARED)}
+        if shared["out"] is not None and command.__name__ != "report":
+            _check_format(shared["out"])
         command(shared, **given)
 
     wrapped.__name__ = command.__name__
@@ -198,6 +200,17 @@ def shares_options(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
+
+
+def _check_format(path: Path) -> None:
+    """Refuse a suffix that no format has before the work, not after it.
+
+    Raises:
+        UnknownName: no format has it.
+    """
+    from scalefit.tables.reports import format_for
+
+    format_for(path)
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

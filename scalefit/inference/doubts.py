@@ -75,6 +75,16 @@ FEW_DEGREES = DOUBTS.add(
         remedy="Add runs, or choose a law with fewer parameters.",
     )
 )
+T_UNBOUNDED = DOUBTS.add(
+    Doubt(
+        name="t-unbounded",
+        severity="warning",
+        trigger="free parameters are at least nu/(nu + 1) of the rows, 4 in 5 for nu = 4",
+        meaning="A law that passes exactly through as many runs as it has parameters makes the "
+        "t likelihood infinite, so that it has no best scale; the normal likelihood was used.",
+        remedy="Add runs, or choose a law with fewer parameters.",
+    )
+)
 FEW_ROWS_IN_BAND = DOUBTS.add(
     Doubt(
         name="few-rows-in-band",

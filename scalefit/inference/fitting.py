@@ -11,8 +11,9 @@ import numpy as np
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
+from scalefit.inference import doubts
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
-from scalefit.inference.objectives import Huber, Objective, StudentT
+from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
 from scalefit.inference.solver import Solution, joined, polish, solve
 from scalefit.inference.starts import candidates, widened
@@ -113,6 +114,12 @@ def fit(
         goal = goal.settled(preliminary.residual)
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
+    if isinstance(goal, StudentT) and problem.p * (goal.nu + 1) >= runs.n * goal.nu:
+        normal = fit(
+            law, runs, objective=Gaussian(), fix=fix, bound=bound, starts=starts, solver=solver
+        )
+        words = f"{runs.n} rows are too few for a t likelihood with {problem.p} free parameters"
+        return replace(normal, notes=(*normal.notes, doubts.T_UNBOUNDED.note(words)))
     if starts is None and runs.n > _MOST_SEARCH_ROWS:
         return _through_sample(law, runs, goal, fix, bound, solver)
     weight = runs.weight[None, :]

@@ -17,6 +17,7 @@ from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
 
 _SMALLEST_SCALE = 1e-12
+_LARGEST_DELTA = 1e6
 _FAR = 1e100  # where a law leaves the doubles its residual is infinite; squares must not be
 
 
@@ -289,9 +290,13 @@ class Huber:
     delta: float | None = 1e-3
 
     def __post_init__(self) -> None:
-        """Refuse a threshold that is no positive number."""
-        if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
-            raise InputError(f"huber: delta is {self.delta:g}, must be positive")
+        """Refuse a threshold at which no log loss is ever near, or ever far."""
+        if self.delta is not None and not _SMALLEST_SCALE <= self.delta <= _LARGEST_DELTA:
+            raise InputError(
+                f"huber: delta is {self.delta:g}, must lie between {_SMALLEST_SCALE:g} and "
+                f"{_LARGEST_DELTA:g}",
+                "its unit is log loss; for plain least squares use gaussian",
+            )
 
     @property
     def threshold(self) -> float:

@@ -32,6 +32,7 @@ from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
+_MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
 _ROLES_BY_NAME = frozenset({"run", "row"})
 
 
@@ -347,7 +348,8 @@ def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
                 f"{100 * error.tau:g} % per decade is assumed"
             )
         )
-    return tuple(dict.fromkeys((*kept, *estimate.draws.notes)))
+    about_runs = [n for n in estimate.table.notes if n.severity == "warning"]
+    return tuple(dict.fromkeys((*about_runs, *kept, *estimate.draws.notes)))
 
 
 def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
@@ -370,7 +372,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     keep = list(extra)
     if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
         keep.append(cluster)
-    return steps.read(
+    table = steps.read(
         settings.runs.path,
         columns=dict(settings.runs.columns),
         where=settings.runs.where or None,
@@ -378,6 +380,10 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
         na=settings.runs.na,
         last=settings.runs.last,
     )
+    if table.rows > _MOST_EXAMINED:
+        return table
+    warnings = [n for n in examine(table) if n.severity == "warning"]
+    return replace(table, notes=tuple(dict.fromkeys((*table.notes, *warnings))))
 
 
 def _is_saved(path: str) -> bool:
@@ -389,6 +395,7 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
         return documents.load_saved(Path(settings.runs.path))
     table = table or _table(settings)
     chosen = settings.fit.laws or (_default_law(table),)
+    _refuse_twice(chosen)
     return [
         steps.fit(
             table,
@@ -407,6 +414,17 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
         )
         for choice in chosen
     ]
+
+
+def _refuse_twice(laws: Sequence[LawChoice]) -> None:
+    """Refuse the same law of the same input named twice.
+
+    Raises:
+        InputError: one is.
+    """
+    for choice in laws:
+        if laws.count(choice) > 1:
+            raise InputError(f"{choice.name} is named twice", "name each law once")
 
 
 def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
@@ -452,6 +470,7 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
 def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compared:
     table = table or _table(settings)
     x = settings.fit.laws[0].x if settings.fit.laws else ""
+    _refuse_twice(settings.fit.laws)
     named = [(choice.name, choice.x) for choice in settings.fit.laws if choice.name]
     return steps.compare(
         table,

@@ -24,6 +24,7 @@ from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Refit
 from scalefit.laws import LAWS, Law
+from scalefit.laws.base import by_name
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -81,20 +82,18 @@ class Estimate:
 
     @cached_property
     def derived(self) -> dict[str, Interval]:
-        """Each derived quantity with its interval."""
-        names = self.law.names
-        return {
-            quantity.name: interval(
-                self.draws,
-                np.atleast_1d(
-                    quantity.of({n: self.fit.theta[i : i + 1] for i, n in enumerate(names)})
-                ),
-                quantity.of({n: self.draws.theta[:, i] for i, n in enumerate(names)}),
-                self.level,
-                log=quantity.log,
-            )
-            for quantity in self.law.derived
-        }
+        """Each derived quantity with its interval; none where it rests on a bound."""
+        found = {}
+        at, drawn = by_name(self.law, self.fit.theta[None]), by_name(self.law, self.draws.theta)
+        for quantity in self.law.derived:
+            value = np.atleast_1d(quantity.of(at))
+            one = interval(self.draws, value, quantity.of(drawn), self.level, log=quantity.log)
+            moved = [{**at, b: 1.01 * at[b] + 1e-6} for b in self.fit.certificate.bounds]
+            if any(not np.array_equal(quantity.of(other), value) for other in moved):
+                none = np.full(1, np.nan)
+                one = Interval(value, none, none, none)
+            found[quantity.name] = one
+        return found
 
     @cached_property
     def forecasts(self) -> Forecasts:

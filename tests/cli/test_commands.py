@@ -3,8 +3,10 @@
 import csv
 import json
 import math
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -324,6 +326,10 @@ def test_a_wrong_config_is_one_clear_line(tmp_path, text, word):
         (("fit", RUNS, "--objective", "huber:x"), "not a number"),
         (("fit", RUNS, "--interval", "jacknife"), "jackknife"),
         (("fit", RUNS, "--fix", "gamma=1"), "gamma"),
+        (("fit", RUNS, "--law", "power", "--law", "power", "--x", "C"), "twice"),
+        (("fit", RUNS, "--objective", "huber:1e300"), "delta"),
+        (("fit", RUNS, "-o", "result.xyz"), "xyz"),
+        (("optimum", RUNS, "--budget", "1e21", "--waste", "0"), "waste"),
         (("fit", RUNS, "--fix", "E"), "NAME=VALUE"),
         (("fit", RUNS, "--bound", "alpha=2:1"), "not below"),
         (("fit", RUNS, "--level", "1.5"), "level"),
@@ -392,6 +398,58 @@ def test_excluded_rows_are_counted_with_their_reason():
     assert runs["rows_used"] == 8
     assert runs["excluded"][0]["row"] == 5
     assert "loss" in runs["excluded"][0]["reason"]
+
+
+def some_rows(count, spread=0.003):
+    """Runs of a known law, as CSV text; the first ones are the same for every count."""
+    rng = np.random.default_rng(7)
+    text = "N,D,loss\n"
+    for _ in range(count):
+        n, d, noise = 10 ** rng.uniform(7, 10), 10 ** rng.uniform(9, 12), rng.standard_normal()
+        loss = (1.7 + 400 * n**-0.34 + 410 * d**-0.28) * math.exp(spread * noise)
+        text += f"{n!r},{d!r},{loss!r}\n"
+    return text
+
+
+def test_a_row_more_than_parameters_is_fitted_by_the_normal_likelihood_without_intervals():
+    fit = document("fit", "-", "--law", "chinchilla", stdin=some_rows(6))["fits"][0]
+    codes = {note["code"] for note in fit["notes"]}
+    assert {"t-unbounded", "few-degrees-of-freedom", "no-interval"} <= codes
+    assert fit["objective"]["name"] == "gaussian"
+    assert {p["low"] for p in fit["parameters"].values()} == {None}
+    plenty = document("fit", "-", "--law", "chinchilla", stdin=some_rows(12))["fits"][0]
+    assert plenty["objective"]["name"] == "t"
+    assert plenty["parameters"]["alpha"]["low"] is not None
+
+
+def test_rows_that_stand_twice_are_warned_of_by_the_fit_itself():
+    text = some_rows(20)
+    doubled = text + text.split("\n", 1)[1]
+    runs = document("fit", "-", stdin=doubled)["runs"]
+    assert "duplicate-rows" in [note["code"] for note in runs["notes"]]
+    assert "duplicate-rows" not in [
+        note["code"] for note in document("fit", "-", stdin=text)["runs"]["notes"]
+    ]
+
+
+def test_what_rests_on_a_bound_has_no_interval():
+    fit = document("fit", RUNS, "--bound", "alpha=0.5:0.6")["fits"][0]
+    assert fit["derived"]["a"]["value"] is not None
+    assert fit["derived"]["a"]["low"] is None
+    assert document("fit", RUNS, "--fix", "E=1.7")["fits"][0]["derived"]["a"]["low"] is not None
+
+
+def test_an_interrupt_ends_with_130_and_no_traceback():
+    running = subprocess.Popen(
+        [sys.executable, "-m", "scalefit", "fit", RUNS, "--interval", "bootstrap", "--draws",
+         "2000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    time.sleep(3)
+    running.send_signal(signal.SIGINT)
+    out, words = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert out == ""
+    assert "Traceback" not in words
 
 
 def test_a_pipe_that_closes_early_leaves_no_traceback():
