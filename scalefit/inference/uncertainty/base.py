@@ -13,12 +13,12 @@ from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
-from scalefit.inference.solver import Solution, joined, solve
+from scalefit.inference.restarts import refit
+from scalefit.inference.solver import Solution, joined
 
 _MOST_FAILED = 0.2
 _NOTED_FAILED = 0.05
 _SPAN = 1000  # replicates of one task: enough to fill a batch, few enough to share out
-_CLOSE = 1e-10  # predicted gain, relative to the objective, from which one last step leaves nothing
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,14 @@ class Refit:
     seed: int
 
     def __call__(self, span: tuple[int, int]) -> Solution:
-        """Replicates from the first number up to the second, each from the estimate on."""
-        runs = self.fit.runs
-        weight = self.method.weights(runs, self.seed, *span) * runs.weight
-        start = np.repeat(self.fit.u[None, :], span[1] - span[0], axis=0)
-        return solve(
-            self.fit.problem, self.fit.objective, weight, start, cold=False, tolerance=_CLOSE
-        )
+        """Replicates from the first number up to the second, each from a search of its own."""
+        fit = self.fit
+        weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
+        return refit(fit.problem, fit.objective, fit.runs, weight, fit.minima)
 
 
 def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> Draws:
-    """Refit the law to every reweighted set of runs, starting from the estimate.
+    """Refit the law to every reweighted set of runs, each from a search of its own.
 
     Replicates are keyed by their number, never by worker or chunk: the same seed gives the same
     bytes in any order and for any number of jobs.
