@@ -150,8 +150,7 @@ class _Task:
 
     @cached_property
     def _rows(self) -> Array:
-        # Summed as an objective sums, so that a problem's bits do not depend on the batch.
-        return np.asarray(np.einsum("ij,j->i", self.weight, self.problem.rounded**2))
+        return np.asarray((self.weight * self.problem.rounded**2).sum(axis=-1))
 
     def rounding(self, at: IntArray, state: Array) -> Array:
         """Gain that rounding alone could promise the problems `at`, shape (B,)."""
