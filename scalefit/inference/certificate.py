@@ -99,7 +99,7 @@ def certify(
     bound = on_low | on_high
     slope = -(jacobian * weight * psi).sum(axis=1)
     noise = np.sqrt(((jacobian * weight * psi) ** 2).sum(axis=1)) + 1e-300
-    wrong = (on_low & (slope < -1e-2 * noise)) | (on_high & (slope > 1e-2 * noise))
+    wrong = (on_low & (slope < -1e-4 * noise)) | (on_high & (slope > 1e-4 * noise))
     root = np.sqrt(weight[used])
     free = jacobian[~bound][:, used] * root
     norm = np.sqrt((free**2).sum(axis=1))

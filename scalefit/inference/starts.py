@@ -342,6 +342,8 @@ def screens(problem: Problem, runs: Observations) -> list[Screen]:
     """
     law, solved = problem.law, _solved(problem.law)
     held = [i for i in range(len(law.parameters)) if i not in solved]
+    if not held:  # a line has one minimum, and every start leads there
+        return []
     if law.terms is not None:
         return _power_screens(problem, runs, _grid(problem, runs, held, _MOST), solved)
     shapes = {law.index(name) for p in law.parameters for name in p.shaped_by}
