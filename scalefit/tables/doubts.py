@@ -67,6 +67,15 @@ COLUMN_UNREAD = DOUBTS.add(
         remedy="Mend the cell, or ask for the role with --col to have it checked.",
     )
 )
+COLUMN_NOT_EVERYWHERE = DOUBTS.add(
+    Doubt(
+        name="column-not-everywhere",
+        severity="warning",
+        trigger="Some of the files that are read as one table lack a column that others have.",
+        meaning="Its cells are blank in their rows, and such rows are left out where it is needed.",
+        remedy="Check that the files belong together, or give the column to all of them.",
+    )
+)
 ROLE_AMBIGUOUS = DOUBTS.add(
     Doubt(
         name="role-ambiguous",

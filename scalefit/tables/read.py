@@ -26,6 +26,7 @@ from scalefit.tables.doubts import (
     MISSING_CELLS,
     SUBNORMAL,
 )
+from scalefit.tables.readers import FOLDERS
 from scalefit.tables.readers.base import (
     MOST_ROWS,
     CellError,
@@ -36,6 +37,9 @@ from scalefit.tables.readers.base import (
 )
 from scalefit.tables.readers.cells import is_subnormal
 from scalefit.tables.readers.memory import open_memory
+from scalefit.tables.readers.packed import unpacked
+from scalefit.tables.readers.plugins import brought, named
+from scalefit.tables.readers.remote import open_remote, scheme_of
 from scalefit.tables.runs import Exclusion, RunTable
 
 # Only below this is it worth looking whether a value is subnormal.
@@ -87,17 +91,22 @@ def read(
     keep: Sequence[str] = (),
     na: Collection[str] = (),
     last: bool = False,
+    reader: str = "",
+    remote: bool = False,
 ) -> RunTable:
     """Runs from a table, with every row either in use or excluded for a reason.
 
     Args:
-        source: Path of a CSV or TSV file, `-` for standard input, or an object with
-            `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
+        source: Path of a table (CSV, TSV, JSON, Parquet, Arrow; compressed or not), `-` for
+            standard input, a folder of Parquet files, or an object with `__arrow_c_stream__`
+            such as a pyarrow, pandas or Polars table.
         columns: Role to column name, as in `{"N": "params"}`; other roles are found by name.
         where: Keep only rows that meet this condition, such as `loss < 4 and not diverged`.
         keep: Further columns to carry along, for instance to cluster by.
         na: Words that stand for a missing number.
         last: Keep only the last row of each run, by step, else by tokens, else by place.
+        reader: Name of the reader to use; found by content and suffix if empty.
+        remote: Allow an address (`s3://`, `gs://`, `abfss://`, `hf://`), which opens the network.
 
     Returns:
         The table; `rows_read` is always `rows` plus the number of excluded rows.
@@ -106,7 +115,7 @@ def read(
         InputError: the source cannot be read, a cell is no number, a value that must be positive
             is not, a role is ambiguous, or no row is left.
     """
-    opened, name, title = _open(source)
+    opened, name, title = _open(source, reader, remote)
     condition = filters.parse(where) if where else None
     draft = _drafted(opened, title, columns, condition, keep, na)
     if condition:
@@ -118,15 +127,29 @@ def read(
     return _finished(draft, opened, name, keep)
 
 
-def _open(source: str | Path | Any) -> tuple[Opened, str, str]:
+def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, str, str]:
     """The opened source, its name for the record, and its name for messages."""
     if isinstance(source, str | Path):
-        raw = open_source(source)
-        return choose(raw).open(raw), str(source), raw.name
+        if str(source) not in ("", "-") and Path(source).is_dir():
+            return _open_folder(Path(source)), str(source), shown(str(source), 200)
+        fetch = remote and scheme_of(str(source))
+        raw = unpacked(open_remote(str(source)) if fetch else open_source(source))
+        chosen = named(reader) if reader else choose(raw, brought)
+        return chosen.open(raw), str(source), raw.name
     if hasattr(source, "__arrow_c_stream__"):
         return open_memory(source), "memory", "table"
     raise InputError(
         f"{type(source).__name__} is no table", "give a path, -, or a pyarrow, pandas or Polars one"
+    )
+
+
+def _open_folder(folder: Path) -> Opened:
+    for reader in FOLDERS:
+        if reader.claims(folder):
+            return reader.open(folder)
+    raise InputError(
+        f"{shown(str(folder), 200)} is a folder, but not of one kind of runs",
+        "give the file inside it, or join several with scalefit ingest FILE... -o runs.parquet",
     )
 
 

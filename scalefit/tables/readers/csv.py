@@ -23,6 +23,7 @@ from scalefit.tables.arrays import Mask, column_of, flags, floats
 from scalefit.tables.doubts import NAMELESS_COLUMN, SEPARATOR_GUESSED, SPACED_HEADER
 from scalefit.tables.readers.base import READERS, CellError, Loaded, Source
 from scalefit.tables.readers.cells import human_note, is_human, number
+from scalefit.tables.readers.json import looks_like
 
 LONGEST_FIELD = 64 * 1024
 LONGEST_NAME = 1024
@@ -240,8 +241,12 @@ class Csv:
         """Check the bytes and read the header.
 
         Raises:
-            InputError: not UTF-8 text, no header, a name twice or too long.
+            InputError: not UTF-8 text, JSON, no header, a name twice or too long.
         """
+        if looks_like(source.head()):
+            raise InputError(
+                f"{source.name} is JSON, not CSV", "let its name end in .jsonl, or in .json"
+            )
         survey = _survey(source)
         return OpenedCsv(source, survey, _header(source))
 
