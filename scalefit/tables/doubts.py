@@ -98,17 +98,26 @@ UNIT_CONVERTED = DOUBTS.add(
     Doubt(
         name="unit-converted",
         severity="note",
-        trigger="The column's name says GFLOP, PFLOP or the like, or perplexity.",
-        meaning="Compute was turned into FLOP, perplexity into nats by the natural logarithm.",
+        trigger="A column's name says millions, GFLOP or the like, bits per token or perplexity.",
+        meaning="Counts are used one by one, compute in FLOP, losses in nats per token.",
         remedy="Rename the column if its name misleads.",
+    )
+)
+INPUT_DERIVED = DOUBTS.add(
+    Doubt(
+        name="input-derived",
+        severity="note",
+        trigger="No column gives N or D, but other columns together do.",
+        meaning="The missing one follows from C = 6 N D, or D from steps and tokens per step.",
+        remedy="Map the column with --col if there is one: the rule leaves out attention.",
     )
 )
 BITS_PER_BYTE = DOUBTS.add(
     Doubt(
         name="bits-per-byte",
         severity="note",
-        trigger="The loss column's name says bits per byte.",
-        meaning="The loss is kept in bits per byte; so are amplitudes and the irreducible loss.",
+        trigger="The loss column's name says bits per byte, or per character.",
+        meaning="The loss is kept in that unit; so are amplitudes and the irreducible loss.",
         remedy="Compare only with losses in the same unit; exponents do not depend on it.",
     )
 )

@@ -41,6 +41,7 @@ from scalefit.tables.readers.packed import unpacked
 from scalefit.tables.readers.plugins import brought, named
 from scalefit.tables.readers.remote import open_remote, scheme_of
 from scalefit.tables.runs import Exclusion, RunTable
+from scalefit.tables.units import loss_unit
 
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
@@ -175,6 +176,7 @@ def _drafted(
         raise InputError(f"{title} has {rows} rows, more than {MOST_ROWS}", "give fewer")
     values, units, notes = _converted(assignment, loaded)
     derived, rules = roles.derive(values)
+    notes += roles.derivations(rules)
     units |= {role: ROLES[role].unit for role in derived}
     return _Draft(
         title=title,
@@ -238,15 +240,22 @@ def _converted(
         if _is_text(role):
             continue
         raw = floats(loaded.table.column(name))
-        values[role], units[role], told = roles.convert(role, name, raw)
+        stated = _stated(loaded.table.schema.field(name), role)
+        values[role], units[role], told = roles.convert(role, name, raw, stated)
         notes += told
-    perplexity = assignment.columns.get("L", "") and units.get("L") == "nats per token"
-    if perplexity and "loss_se" in values:
-        raw = floats(loaded.table.column(assignment.columns["L"]))
-        if not np.array_equal(raw, values["L"], equal_nan=True):
-            # The error of a logarithm is the relative error of what it is taken of.
-            values["loss_se"] = values["loss_se"] / raw
+    name = assignment.columns.get("L", "")
+    if {"L", "loss_se"} <= set(values) and _stated(loaded.table.schema.field(name), "L") is None:
+        # The error is in the unit of the loss, so it is turned as the loss was.
+        raw = floats(loaded.table.column(name))
+        values["loss_se"] = values["loss_se"] * loss_unit(name).scale(raw)
     return values, units, notes
+
+
+def _stated(field: pa.Field[Any], role: str) -> str | None:
+    """The unit that a table of ours carries in its metadata, if the role is still the same."""
+    facts = field.metadata or {}
+    same = facts.get(b"role") == role.encode() and b"unit" in facts
+    return facts[b"unit"].decode("utf-8", "replace") if same else None
 
 
 def _meets(draft: _Draft, condition: filters.Filter) -> Mask:
