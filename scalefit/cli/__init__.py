@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scalefit.cli.options import numbers, points, settings_of, shares_options
+from scalefit.cli.options import numbers, points, settings_of, shares_data_options, shares_options
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
 app = typer.Typer(
@@ -145,6 +145,43 @@ def check(
     hit = commands.failing(outcome, fail_on or [])
     if hit:
         raise GateFailed(f"found {', '.join(hit)}", "scalefit explain " + hit[0])
+
+
+@app.command()
+@shares_data_options
+def columns(given: dict[str, Any]) -> None:
+    """Which column plays which role, as TOML to paste into a config.
+
+    Example: scalefit columns data/chinchilla-subset/runs.csv
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports.json import document_text
+
+    text, document = reading.columns(settings_of(given))
+    sys.stdout.write(document_text(document) if given["json"] else text)
+
+
+@app.command()
+@shares_data_options
+def ingest(
+    given: dict[str, Any],
+    paths: Annotated[
+        list[str], typer.Argument(help="Tables or folders of runs, joined in this order.")
+    ],
+    keep: Annotated[list[str] | None, typer.Option(help="A further column to carry along.")] = None,
+) -> None:
+    """Join runs of any format into one table, with roles as columns and units in its metadata.
+
+    Example: scalefit ingest data/chinchilla-subset/runs.csv -o runs.parquet
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports import write
+
+    made = reading.ingest(settings_of(given), paths, keep or [])
+    if given["out"] is not None:
+        write(made, given["out"])
+        typer.echo(f"wrote {given['out']}", err=True)
+    _show(made, given["json"])
 
 
 @app.command()

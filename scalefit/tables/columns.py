@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -122,7 +122,7 @@ CORE = ("N", "D", "C", "L", "x")
 _SAME_AS_L = ("loss", "y")
 _SPLIT = ("train", "val", "eval", "test")
 # Counts that are large enough to be written in millions or more.
-_COUNTS = ("N", "D", "C", "U", "batch")
+COUNTS = ("N", "D", "C", "U", "batch")
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def convert(
     """
     if stated is not None:
         return values, stated, ()
-    if role in _COUNTS:
+    if role in COUNTS:
         factor = units.split(column)[1]
         unit = ROLES[role].unit
         if factor == 1:
@@ -282,6 +282,16 @@ _RULES: tuple[tuple[str, tuple[str, ...], str, Callable[..., Array]], ...] = (
     ("N", ("C", "D"), "6ND", lambda C, D: C / (6 * D)),
     ("D", ("C", "N"), "6ND", lambda C, N: C / (6 * N)),
 )
+
+
+def derivable(given: Collection[str]) -> dict[str, str]:
+    """What `derive` would give from columns of these roles: each role with its rule."""
+    told: dict[str, str] = {}
+    for role, needs, rule, _ in _RULES:
+        known = {*given, *told}
+        if role not in known and known.issuperset(needs):
+            told[role] = rule
+    return told
 
 
 def derivations(rules: Mapping[str, str]) -> tuple[Note, ...]:
@@ -356,7 +366,7 @@ def _base(role: Role, name: str) -> str:
     if role.name == "L":
         return units.without_loss_unit(name)
     # Bare TFLOPs are mostly a speed, and no speed is the compute of a run.
-    if role.name not in _COUNTS or units.is_rate(name) or fold(name).startswith(("tflop", "teraf")):
+    if role.name not in COUNTS or units.is_rate(name) or fold(name).startswith(("tflop", "teraf")):
         return name
     return units.split(name)[0]
 

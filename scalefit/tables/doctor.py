@@ -12,6 +12,7 @@ from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, codes, floats
+from scalefit.tables.histories import RISE, ends
 from scalefit.tables.runs import RunTable
 
 _SAME_SCALE = 0.02
@@ -20,7 +21,6 @@ _FEWEST_SCALES = 5
 _FEWEST_SIZES = 5
 _GAP_DECADES = 2.5
 _OUTLYING = 6.0
-_RISE = 0.1
 _SENSE = {"N": (1e3, 1e14), "D": (1e5, 1e16), "L": (0.0, 20.0)}
 # Beyond this the surface below would need more memory than the table itself.
 _MOST_ROWS_FOR_SURFACE = 500_000
@@ -334,20 +334,16 @@ def _ends(chart: _Chart) -> Iterator[Note]:
     clock = next((chart.values[r] for r in ("step", "D") if r in chart.values), None)
     if chart.run is None or clock is None or "L" not in chart.values:
         return
-    order = np.lexsort((clock, chart.run))
-    starts = np.flatnonzero(np.diff(chart.run[order], prepend=-1))
-    counts = np.diff(np.append(starts, order.size))
-    loss = chart.values["L"][order]
-    lowest = np.minimum.reduceat(loss, starts)
-    final = starts + counts - 1
-    bad = (counts >= 5) & (loss[final] > (1 + _RISE) * lowest)
-    if bad.any():
-        first = int(np.flatnonzero(bad)[0])
-        name = shown(chart.names[chart.run[order][starts[first]]], 40)
+    found = ends(chart.run, clock, chart.values["L"])
+    bad = np.flatnonzero(found.diverged())
+    if bad.size:
+        first = bad[0]
+        name = shown(chart.names[found.run[first]], 40)
         yield doubts.DIVERGED_END.note(
-            f"{_count(int(bad.sum()), 'run')} at the end over {_RISE:.0%} above the lowest loss"
-            f" of the run, such as {name!r} ({lowest[first]:.4g}, then {loss[final[first]]:.4g}):"
-            f" {chart.rows(order[final[bad]])}"
+            f"{_count(bad.size, 'run')} at the end over {RISE:.0%} above the lowest loss"
+            f" of the run, such as {name!r} ({found.lowest[first]:.4g}, then"
+            f" {found.last[first]:.4g}): {chart.rows(found.final[bad])};"
+            " leave such runs out with --drop-diverged"
         )
 
 

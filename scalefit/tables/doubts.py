@@ -76,6 +76,15 @@ COLUMN_NOT_EVERYWHERE = DOUBTS.add(
         remedy="Check that the files belong together, or give the column to all of them.",
     )
 )
+RUNS_RENAMED = DOUBTS.add(
+    Doubt(
+        name="runs-renamed",
+        severity="warning",
+        trigger="Sources that are joined use one run name for models of different sizes.",
+        meaning="They are different runs, so the name of the source is put in front.",
+        remedy="Give every run a name of its own.",
+    )
+)
 ROLE_AMBIGUOUS = DOUBTS.add(
     Doubt(
         name="role-ambiguous",
@@ -128,6 +137,24 @@ LAST_ROW_MISSING = DOUBTS.add(
         trigger="With --last, the final row of a run has no loss, so an earlier row stands for it.",
         meaning="If the run diverged, its loss is reported as better than it was.",
         remedy="Leave the run out with --where, or give its final loss.",
+    )
+)
+RUNS_DIVERGED = DOUBTS.add(
+    Doubt(
+        name="runs-diverged",
+        severity="warning",
+        trigger="With --drop-diverged, a run ends over 10 % above its lowest loss, or without one.",
+        meaning="All its rows are left out and listed among the excluded rows.",
+        remedy="See whether runs diverge more often at some sizes: then the rest is a selection.",
+    )
+)
+LOSS_SMOOTHED = DOUBTS.add(
+    Doubt(
+        name="loss-smoothed",
+        severity="note",
+        trigger="--smooth is given.",
+        meaning="A mean over earlier rows lags behind a falling loss, so it is a little too high.",
+        remedy="Take the smallest window that calms the curve.",
     )
 )
 LOSS_CONSTANT = DOUBTS.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,16 @@ from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
 from scalefit.tables import where as filters
-from scalefit.tables.arrays import Mask, codes, column_of, floats
+from scalefit.tables.arrays import Mask, column_of, floats
 from scalefit.tables.columns import CORE, ROLES, Assignment
 from scalefit.tables.doubts import (
     COLUMN_UNREAD,
-    LAST_ROW_MISSING,
     LOSS_CONSTANT,
     MISSING_CELLS,
     SUBNORMAL,
 )
+from scalefit.tables.draft import Draft
+from scalefit.tables.histories import only_last, smoothed, without_diverged
 from scalefit.tables.readers import FOLDERS
 from scalefit.tables.readers.base import (
     MOST_ROWS,
@@ -47,43 +48,6 @@ from scalefit.tables.units import loss_unit
 _SMALL = 1e-300
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """Everything about the rows while it is still being decided which of them stay.
-
-    Attributes:
-        values: Numeric role to its values in the unit of the role, shape (rows_read,).
-        units: Numeric role to that unit.
-        used: Which rows are still in use, shape (rows_read,).
-        reasons: Row number, counted from 1, to why it is left out.
-    """
-
-    title: str
-    assignment: Assignment
-    loaded: Loaded
-    values: Mapping[str, Array]
-    units: Mapping[str, str]
-    derived: Mapping[str, str]
-    used: Mask
-    reasons: Mapping[int, str]
-    notes: tuple[Note, ...]
-
-    def without(self, dropped: Mask, reason: Mapping[int, str] | str) -> _Draft:
-        """The same with the rows of `dropped` left out, if they were in use."""
-        gone = np.flatnonzero(dropped & self.used) + 1
-        told = {int(r): reason if isinstance(reason, str) else reason[int(r)] for r in gone}
-        used = self.used & ~dropped
-        return replace(self, used=used, reasons={**self.reasons, **told})
-
-    def noting(self, *notes: Note) -> _Draft:
-        """The same with more notes."""
-        return replace(self, notes=(*self.notes, *notes))
-
-    def column(self, role: str) -> str:
-        """What the values of a role are called in the source."""
-        return self.assignment.columns.get(role, role)
-
-
 def read(
     source: str | Path | Any,
     *,
@@ -92,6 +56,8 @@ def read(
     keep: Sequence[str] = (),
     na: Collection[str] = (),
     last: bool = False,
+    smooth: int = 0,
+    drop_diverged: bool = False,
     reader: str = "",
     remote: bool = False,
 ) -> RunTable:
@@ -106,6 +72,8 @@ def read(
         keep: Further columns to carry along, for instance to cluster by.
         na: Words that stand for a missing number.
         last: Keep only the last row of each run, by step, else by tokens, else by place.
+        smooth: Replace each loss by the mean over so many rows of its run, up to its own.
+        drop_diverged: Leave out runs that end over 10 % above their lowest loss, or without one.
         reader: Name of the reader to use; found by content and suffix if empty.
         remote: Allow an address (`s3://`, `gs://`, `abfss://`, `hf://`), which opens the network.
 
@@ -122,10 +90,31 @@ def read(
     if condition:
         draft = draft.without(~_meets(draft, condition), f"--where {condition.text}")
     draft = _without_missing(draft)
+    if drop_diverged:
+        draft = without_diverged(draft)
+    if smooth:
+        _refuse_values(draft, ("L",))
+        draft = smoothed(draft, smooth)
     if last:
-        draft = _only_last(draft)
-    _refuse_values(draft)
+        draft = only_last(draft)
+    _refuse_values(draft, CORE)
     return _finished(draft, opened, name, keep)
+
+
+def header(
+    source: str | Path | Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    reader: str = "",
+    remote: bool = False,
+) -> tuple[tuple[str, ...], Assignment]:
+    """Column names of a source and their roles, without a look at the cells.
+
+    Raises:
+        InputError: the source cannot be opened, or a role is ambiguous.
+    """
+    opened, _, _ = _open(source, reader, remote)
+    return opened.names, roles.assign(opened.names, columns)
 
 
 def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, str, str]:
@@ -161,7 +150,7 @@ def _drafted(
     condition: filters.Filter | None,
     keep: Sequence[str],
     na: Collection[str],
-) -> _Draft:
+) -> Draft:
     assignment = roles.assign(opened.names, asked)
     if not assignment.columns:
         raise roles.missing("L", opened.names)
@@ -178,7 +167,7 @@ def _drafted(
     derived, rules = roles.derive(values)
     notes += roles.derivations(rules)
     units |= {role: ROLES[role].unit for role in derived}
-    return _Draft(
+    return Draft(
         title=title,
         assignment=assignment,
         loaded=loaded,
@@ -258,7 +247,7 @@ def _stated(field: pa.Field[Any], role: str) -> str | None:
     return facts[b"unit"].decode("utf-8", "replace") if same else None
 
 
-def _meets(draft: _Draft, condition: filters.Filter) -> Mask:
+def _meets(draft: Draft, condition: filters.Filter) -> Mask:
     known: dict[str, filters.Values] = {}
     for name in condition.names.values():
         if name in draft.loaded.table.column_names:
@@ -278,7 +267,7 @@ def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
     return np.array(column.to_pylist(), object)
 
 
-def _without_missing(draft: _Draft) -> _Draft:
+def _without_missing(draft: Draft) -> Draft:
     """Rows in which a value that is needed is NaN go out, counted by column."""
     needed = [r for r in draft.values if r in CORE or r in draft.assignment.asked]
     for role in needed:
@@ -301,53 +290,19 @@ def _without_missing(draft: _Draft) -> _Draft:
     return draft
 
 
-def _only_last(draft: _Draft) -> _Draft:
-    if "run" not in draft.assignment.columns:
-        raise InputError("--last needs to know which rows are one run", "type --col run=NAME")
-    run, labels = codes(draft.loaded.table.column(draft.column("run")))
-    place = np.arange(run.size, dtype=np.float64)
-    clock = next((draft.values[r] for r in ("step", "D") if r in draft.values), place)
-    clock = np.where(np.isnan(clock), -np.inf, clock)
-    # Sorted by run, then clock, then place: the last row of a run ends its block.
-    order = np.lexsort((place, clock, run))
-    used = order[draft.used[order]]
-    final = np.append(run[used][1:] != run[used][:-1], np.ones(min(used.size, 1), np.bool_))
-    kept = np.zeros(run.size, np.bool_)
-    kept[used[final]] = True
-    missing = _ends_missing(draft, run, order, kept)
-    notes = []
-    if missing:
-        listed = ", ".join(shown(labels[i], 40) for i in missing[:5])
-        told = f"{len(missing)} runs are stood for by an earlier row, their last has no loss"
-        notes.append(LAST_ROW_MISSING.note(f"{told}: {listed}"))
-    late = np.flatnonzero(draft.used & ~kept)
-    reason = {int(i) + 1: f"not the last row of run {shown(labels[run[i]])!r}" for i in late}
-    return draft.without(~kept, reason).noting(*notes)
-
-
-def _ends_missing(draft: _Draft, run: IntArray, order: IntArray, kept: Mask) -> list[int]:
-    """Runs whose last row was left out for a missing value while an earlier one stays."""
-    gone = np.zeros(run.size, np.bool_)
-    gone[[r - 1 for r, reason in draft.reasons.items() if "blank or NaN" in reason]] = True
-    seen = order[draft.used[order] | gone[order]]
-    final = np.append(run[seen][1:] != run[seen][:-1], np.ones(min(seen.size, 1), np.bool_))
-    standing = set(run[kept].tolist())
-    return [int(run[i]) for i in seen[final] if gone[i] and int(run[i]) in standing]
-
-
-def _refuse_values(draft: _Draft) -> None:
-    """What must be positive is.
+def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:
+    """What must be positive is, among the roles that are checked.
 
     Raises:
         InputError: it is not; names the first such row.
     """
     if not draft.used.any():
         raise InputError(f"{draft.title}: no row is left", "loosen --where")
-    for role in (r for r in CORE if r in draft.values and r not in draft.derived):
+    for role in (r for r in checked if r in draft.values and r not in draft.derived):
         bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
         if bad.any():
             raise _not_positive(draft, role, int(np.flatnonzero(bad)[0]) + 1, int(bad.sum()))
-    for role in draft.derived:
+    for role in draft.derived.keys() & {*checked}:
         bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
         if bad.any():
             row = int(np.flatnonzero(bad)[0]) + 1
@@ -355,7 +310,7 @@ def _refuse_values(draft: _Draft) -> None:
             raise InputError(f"{draft.title}, {place}: 6ND is out of reach of a double", "check N")
 
 
-def _not_positive(draft: _Draft, role: str, row: int, count: int) -> InputError:
+def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     name = draft.column(role)
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else "a finite number"
@@ -368,7 +323,7 @@ def _not_positive(draft: _Draft, role: str, row: int, count: int) -> InputError:
     )
 
 
-def _finished(draft: _Draft, opened: Opened, name: str, keep: Sequence[str]) -> RunTable:
+def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> RunTable:
     chosen = np.flatnonzero(draft.used)
     arrays: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     fields: list[pa.Field[Any]] = []
@@ -404,11 +359,13 @@ def _finished(draft: _Draft, opened: Opened, name: str, keep: Sequence[str]) -> 
     return replace(runs, notes=(*runs.notes, *_value_notes(runs)))
 
 
-def _field(role: str, kind: pa.DataType, draft: _Draft) -> pa.Field[Any]:
+def _field(role: str, kind: pa.DataType, draft: Draft) -> pa.Field[Any]:
     source = draft.derived.get(role) or draft.column(role)
     facts = {"role": role, "unit": draft.units.get(role, ""), "source": source}
     if role == "N" and role not in draft.derived:
-        facts["definition"] = roles.size_definition(source)
+        before = draft.loaded.table.schema.field(source).metadata or {}
+        stated = before.get(b"definition", b"").decode("utf-8", "replace")
+        facts["definition"] = stated or roles.size_definition(source)
     return pa.field(role, kind, nullable=False, metadata=facts)
 
 

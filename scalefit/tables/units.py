@@ -143,7 +143,7 @@ def without_loss_unit(name: str) -> str:
 
 def is_rate(name: str) -> bool:
     """Whether a name counts something per time or per device, not in all."""
-    return bool(re.search(r"(?i)(per[_\s]|/s\b|ps\b|_s$|throughput/(tflop|mfu)|mfu)", name))
+    return bool(re.search(r"(?i)(per[_\s]|/s\b|(?<!flo)ps\b|_s$|throughput/(tflop|mfu)|mfu)", name))
 
 
 def _loss_unit(name: str) -> tuple[str, LossUnit] | None:

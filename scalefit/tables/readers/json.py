@@ -169,7 +169,7 @@ def _parsed(source: Source, data: bytes, line: int, place: str) -> Any:
     except _Wrong as error:
         raise InputError(f"{where} {error}", _RECORDS) from None
     except (RecursionError, ValueError):
-        raise InputError(f"{where} is nested too deeply", "flatten it") from None
+        raise InputError(f"{where} cannot be read: it is nested too deeply", "flatten it") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

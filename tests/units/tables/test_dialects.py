@@ -18,11 +18,11 @@ DIALECTS = {
     "bare names": ("params,tokens,loss", "1e6,2e9,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS),
     "Chinchilla digitised": (
         "params,tokens,flops,loss,outlier_in_paper",
-        "1e6,2e9,1.2e16,3.5,False", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "1e6,2e9,1.3e16,3.5,False", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "isoFLOP points": (
         "source,dataset,model,flops_budget,params,tokens,loss,flagged_outlier",
-        "a,b,c,1.2e16,1e6,2e9,3.5,True", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "a,b,c,1.3e16,1e6,2e9,3.5,True", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "Gemstones": (
         "subset,run_name,width,depth,params,tokens,step,num_nodes,seconds_per_step,loss",
@@ -30,7 +30,7 @@ DIALECTS = {
     ),
     "data-constrained runs": (
         "run_name,kind,seed,params,tokens,unique_tokens,epochs,flops,loss",
-        "r,main,,1e6,2e9,1e9,2,1.2e16,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "r,main,,1e6,2e9,1e9,2,1.3e16,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "non-embedding only": (
         "model,params_non_embedding,tokens_seen,val_loss",
@@ -46,14 +46,14 @@ DIALECTS = {
     ),
     "nanochat": (
         "flops_budget,depth,model_dim,scaling_params,tokens_trained,val_bpb",
-        "1.2e16,8,512,1e6,2e9,0.9", (1e6, 2e9, 1.2e16, 0.9), BYTE,
+        "1.3e16,8,512,1e6,2e9,0.9", (1e6, 2e9, 1.3e16, 0.9), BYTE,
     ),
     "optimal learning rates": (
-        "N,D,C,lr,gbsz,loss", "1e6,2e9,1.2e16,1e-3,42,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "N,D,C,lr,gbsz,loss", "1e6,2e9,1.3e16,1e-3,42,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "billions in the header": (
         "Model,Model Family,Model Size (B),Pretraining Data Size (T),FLOPs (1E21),Loss",
-        "a,b,0.001,0.002,0.000012,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "a,b,0.001,0.002,0.000013,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "millions after an underscore": (
         "name,params_M,tokens_B,val_loss", "r,1,2,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
@@ -64,7 +64,7 @@ DIALECTS = {
     ),
     "units in square brackets": (
         "params [M],tokens [B],compute [ZFLOPs],loss [nats]",
-        "1,2,1.2e-5,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "1,2,1.3e-5,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "suffixes in the cells": (
         "model_size,total_tokens,loss", "1M,2B,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
@@ -75,15 +75,15 @@ DIALECTS = {
     ),
     "the Hugging Face trainer": (
         "num_params,num_input_tokens_seen,total_flos,eval/loss",
-        "1e6,2e9,1.2e16,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "1e6,2e9,1.3e16,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "Levanter and Marin": (
         "Name,parameter_count,throughput/total_tokens,throughput/total_gflops,eval/bpb",
-        "r,1e6,2e9,1.2e7,0.9", (1e6, 2e9, 1.2e16, 0.9), BYTE,
+        "r,1e6,2e9,1.3e7,0.9", (1e6, 2e9, 1.3e16, 0.9), BYTE,
     ),
     "OLMo-core": (
         "_step,total_params,throughput/total tokens,throughput/total petaflops,train/CE loss",
-        "10,1e6,2e9,12,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+        "10,1e6,2e9,13,3.5", (1e6, 2e9, 1.3e16, 3.5), NATS,
     ),
     "Megatron-LM": (
         "iteration,n_parameters,consumed-tokens,lm loss,learning rate",
