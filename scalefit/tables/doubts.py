@@ -202,6 +202,15 @@ ISOFLOP_FEW = DOUBTS.add(
         remedy="Train at least five sizes per budget.",
     )
 )
+BUDGET_GAP = DOUBTS.add(
+    Doubt(
+        name="budget-gap",
+        severity="warning",
+        trigger="Compute budgets form a ladder in which a rung is missing.",
+        meaning="The valley of a budget in between is not seen, and its runs may have been lost.",
+        remedy="Look for the runs of that budget, or train them.",
+    )
+)
 DUPLICATE_ROWS = DOUBTS.add(
     Doubt(
         name="duplicate-rows",
