@@ -468,6 +468,6 @@ def _replicates(chart: _Chart) -> Iterator[Note]:
 
 
 _EXAMINATIONS: tuple[Callable[[_Chart], Iterator[Note]], ...] = (
-    _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop, _budget_gaps,
-    _trend, _outliers, _rounding, _replicates,
+    _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop,
+    _budget_gaps, _trend, _outliers, _rounding, _replicates,
 )  # fmt: skip
