@@ -324,16 +324,18 @@ def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
 
 
 def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> RunTable:
-    chosen = np.flatnonzero(draft.used)
+    every = bool(draft.used.all())
+    rows = np.arange(1, draft.used.size + 1) if every else np.flatnonzero(draft.used) + 1
     arrays: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     fields: list[pa.Field[Any]] = []
-    mask: Any = column_of(draft.used.astype(np.float64)).cast(pa.bool_())
+    mask: Any = None if every else column_of(draft.used.astype(np.float64)).cast(pa.bool_())
     for role, values in draft.values.items():
-        arrays[role] = column_of(values if draft.used.all() else values[chosen])
+        arrays[role] = column_of(values if every else values[rows - 1])
         fields.append(_field(role, pa.float64(), draft))
     for role in draft.assignment.columns:
         if _is_text(role):
-            arrays[role] = draft.loaded.table.column(draft.column(role)).filter(mask)
+            whole = draft.loaded.table.column(draft.column(role))
+            arrays[role] = whole if every else whole.filter(mask)
             fields.append(_field(role, pa.string(), draft))
     for column in keep:
         # A column that plays a role is carried already, under the role's name.
@@ -341,7 +343,8 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
             continue
         if column in arrays:
             raise InputError(f"column {shown(column)!r} has the name of a role", "rename it")
-        arrays[column] = draft.loaded.table.column(column).filter(mask)
+        whole = draft.loaded.table.column(column)
+        arrays[column] = whole if every else whole.filter(mask)
         fields.append(pa.field(column, arrays[column].type, nullable=False))
     names = json.dumps(list(opened.names))
     table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata={"names": names}))
@@ -352,7 +355,7 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
         source=name,
         sha256=opened.sha256(),
         rows_read=int(draft.used.size),
-        row=(chosen + 1).astype(np.int64),
+        row=rows.astype(np.int64, copy=False),
         excluded=tuple(Exclusion(row, draft.reasons[row]) for row in sorted(draft.reasons)),
         notes=draft.notes,
     )

@@ -192,9 +192,21 @@ class Source:
         digest = hashlib.sha256()
         for chunk in self.chunks():
             digest.update(chunk)
-        if self.data is None and self.path is not None and _stamp(self.path.stat()) != self.stamp:
-            raise InputError(f"{self.name} changed while it was read", "read a copy of it")
+        self.refuse_change()
         return digest.hexdigest()
+
+    def refuse_change(self) -> None:
+        """Refuse a file that is not what it was when it was opened.
+
+        Raises:
+            InputError: its size or time of change differ.
+        """
+        if self.packed is not None:
+            self.packed.refuse_change()
+            return
+        kept = self.data is not None or self.path is None
+        if not kept and _stamp(self.path.stat()) != self.stamp:  # type: ignore[union-attr]
+            raise InputError(f"{self.name} changed while it was read", "read a copy of it")
 
 
 def open_source(given: str | Path) -> Source:
