@@ -259,6 +259,20 @@ def explain(
     _show(commands.explain(code), json)
 
 
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="Name of a document, such as fit or predict.")],
+) -> None:
+    """JSON Schema of the document that a command prints with --json.
+
+    Example: scalefit schema fit
+    """
+    from scalefit.pipeline.schemas import schema_of
+    from scalefit.tables.reports.json import document_text
+
+    sys.stdout.write(document_text(schema_of(name), indent=2) + "\n")
+
+
 def _show(story: Any, json: bool) -> None:
     if json:
         _print_document(story)
