@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from scalefit.core.notes import Note
 from scalefit.tables.readers.base import READERS, Loaded, Source
-from scalefit.tables.readers.bounds import bounded, told_as
+from scalefit.tables.readers.bounds import bounded, refuse_growth, told_as
+from scalefit.tables.readers.messages import claimed_sizes
 from scalefit.tables.readers.typed import (
     Typed,
     flat_names,
@@ -56,6 +57,7 @@ class OpenedArrow:
         wanted = {*numbers, *texts}
         tops = [item.name for item in self.schema if wanted & set(flat_names(pa.schema([item])))]
         with told_as(self.source, "Arrow"):
+            refuse_growth(self.source, sum(claimed_sizes(_input(self.source))))
             found = bounded(self.source, (b.select(tops) for b in _batches(self.source)))
             empty = self.schema.empty_table().select(tops)
             table = pa.Table.from_batches(found) if found else empty
@@ -91,13 +93,16 @@ ARROW = READERS.add(Arrow())
 
 
 def _reader(source: Source) -> Any:
-    given: Any = source.for_arrow()
-    # Not mapped into memory: a file that is cut while it is mapped ends the process.
-    opened = pa.OSFile(given, "rb") if isinstance(given, str) else given
     options = pa.ipc.IpcReadOptions(use_threads=False)
     if source.head().startswith(_FILE):
-        return pa.ipc.open_file(opened, options=options)
-    return pa.ipc.open_stream(opened, options=options)
+        return pa.ipc.open_file(_input(source), options=options)
+    return pa.ipc.open_stream(_input(source), options=options)
+
+
+def _input(source: Source) -> Any:
+    given: Any = source.for_arrow()
+    # Not mapped into memory: a file that is cut while it is mapped ends the process.
+    return pa.OSFile(given, "rb") if isinstance(given, str) else given
 
 
 def _batches(source: Source) -> Iterator[Any]:

@@ -375,6 +375,33 @@ def test_a_packed_arrow_file_is_a_bomb_as_well(tmp_path):
     assert "bomb" in refusal(path)
 
 
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_messages_claim_what_they_unpack_to(compression):
+    from scalefit.tables.readers.messages import claimed_sizes
+
+    table = RUNS.append_column("kind", pa.array(["a", "b", "c"] * 5).dictionary_encode())
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    claimed = sum(claimed_sizes(pa.BufferReader(sink.getvalue())))
+    # Uncompressed bodies are padded to eight bytes a buffer.
+    assert 0 <= claimed - table.nbytes <= 64 * 12
+
+
+def test_a_buffer_that_claims_a_terabyte_is_refused_before_room_is_made(tmp_path):
+    path = tmp_path / "runs.arrow"
+    sink = io.BytesIO()
+    ones = pa.table({"N": np.ones(1000), "L": np.ones(1000)})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(sink, ones.schema, options=options) as writer:
+        writer.write_table(ones)
+    length = (8000).to_bytes(8, "little")
+    assert sink.getvalue().count(length) >= 2
+    path.write_bytes(sink.getvalue().replace(length, (2**40).to_bytes(8, "little")))
+    assert "bomb" in refusal(path)
+
+
 def test_whole_numbers_and_decimals_of_any_width_are_read(tmp_path):
     from decimal import Decimal
 
