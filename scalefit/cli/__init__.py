@@ -177,10 +177,11 @@ def ingest(
     from scalefit.pipeline import reading
     from scalefit.tables.reports import write
 
+    if given["out"] is None:
+        raise InputError("no file is named for the table", "add -o runs.parquet")
     made = reading.ingest(settings_of(given), paths, keep or [])
-    if given["out"] is not None:
-        write(made, given["out"])
-        typer.echo(f"wrote {given['out']}", err=True)
+    write(made, given["out"])
+    typer.echo(f"wrote {given['out']}", err=True)
     _show(made, given["json"])
 
 
