@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,13 @@ class Dataset:
 
     def claims(self, folder: Path) -> bool:
         """Whether there is a Parquet file in it, and no other visible file."""
-        files = _visible(folder)
-        return bool(files) and all(path.suffix.lower() in _PARQUET.suffixes for path in files)
+        found = False
+        for path in _visible(folder):
+            # The first other file decides: a folder may hold the whole disk.
+            if path.suffix.lower() not in _PARQUET.suffixes:
+                return False
+            found = True
+        return found
 
     def open(self, folder: Path) -> OpenedDataset:
         """Read the footers.
@@ -127,7 +133,7 @@ class Dataset:
         title = shown(str(folder), 200)
         files = []
         names: dict[str, None] = {}
-        for path in _visible(folder):
+        for path in sorted(_visible(folder)):
             below = path.relative_to(folder)
             keys = _keys(below.parts[:-1])
             opened = _PARQUET.open(open_source(path))
@@ -140,22 +146,26 @@ class Dataset:
 DATASET = FOLDERS.add(Dataset())
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Files below a folder in a fixed order; names that begin with . or _ are not data.
+def _visible(folder: Path) -> Iterator[Path]:
+    """Files below a folder, no link among them; names that begin with . or _ are not data.
 
     Raises:
         InputError: there are too many.
     """
-    found: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if any(part.startswith((".", "_")) for part in path.relative_to(folder).parts):
-            continue
-        # A link may lead out of the folder or in a circle.
-        if path.is_file() and not path.is_symlink():
-            found.append(path)
-        if len(found) > MOST_FILES:
-            raise InputError(f"{shown(str(folder))} holds over {MOST_FILES} files", "give fewer")
-    return found
+    count = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        for name in files:
+            path = Path(place, name)
+            # A link may lead out of the folder or in a circle.
+            if name.startswith((".", "_")) or path.is_symlink():
+                continue
+            yield path
+            count += 1
+            if count > MOST_FILES:
+                raise InputError(
+                    f"{shown(str(folder))} holds over {MOST_FILES} files", "give fewer"
+                )
 
 
 def _keys(parts: Sequence[str]) -> dict[str, str]:
