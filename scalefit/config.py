@@ -35,6 +35,10 @@ class RunsSettings:
         where: Rows to keep.
         na: Words that stand for a missing number.
         last: Keep the last row of each run.
+        smooth: Rows that each loss is averaged over within its run; 0 for none.
+        drop_diverged: Leave out runs that end far above their lowest loss.
+        reader: Name of a reader, if it must not be found by itself.
+        remote: Allow an address of an object store.
     """
 
     path: str = ""
@@ -42,6 +46,10 @@ class RunsSettings:
     where: str = ""
     na: tuple[str, ...] = ()
     last: bool = False
+    smooth: int = 0
+    drop_diverged: bool = False
+    reader: str = ""
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def load(path: Path) -> Settings:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is no TOML: {error or 'nested too deeply'}") from None
     settings: Settings = _section(Settings, table, where, "")
-    if settings.runs.path and settings.runs.path != "-":
+    if settings.runs.path and settings.runs.path != "-" and "://" not in settings.runs.path:
         at = Path(settings.runs.path)
         located = os.path.normpath(at if at.is_absolute() else path.parent / at)
         settings = replace(settings, runs=replace(settings.runs, path=located))

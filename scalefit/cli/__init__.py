@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scalefit.cli.options import numbers, points, settings_of, shares_options
+from scalefit.cli.options import numbers, points, settings_of, shares_data_options, shares_options
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
 app = typer.Typer(
@@ -148,6 +148,44 @@ def check(
 
 
 @app.command()
+@shares_data_options
+def columns(given: dict[str, Any]) -> None:
+    """Which column plays which role, as TOML to paste into a config.
+
+    Example: scalefit columns data/chinchilla-subset/runs.csv
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports.json import document_text
+
+    text, document = reading.columns(settings_of(given))
+    sys.stdout.write(document_text(document) if given["json"] else text)
+
+
+@app.command()
+@shares_data_options
+def ingest(
+    given: dict[str, Any],
+    paths: Annotated[
+        list[str], typer.Argument(help="Tables or folders of runs, joined in this order.")
+    ],
+    keep: Annotated[list[str] | None, typer.Option(help="A further column to carry along.")] = None,
+) -> None:
+    """Join runs of any format into one table, with roles as columns and units in its metadata.
+
+    Example: scalefit ingest data/chinchilla-subset/runs.csv -o runs.parquet
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports import write
+
+    if given["out"] is None:
+        raise InputError("no file is named for the table", "add -o runs.parquet")
+    made = reading.ingest(settings_of(given), paths, keep or [])
+    write(made, given["out"])
+    typer.echo(f"wrote {given['out']}", err=True)
+    _show(made, given["json"])
+
+
+@app.command()
 @shares_options
 def report(
     given: dict[str, Any],
@@ -220,6 +258,20 @@ def explain(
     from scalefit.pipeline import commands
 
     _show(commands.explain(code), json)
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="Name of a document, such as fit or predict.")],
+) -> None:
+    """JSON Schema of the document that a command prints with --json.
+
+    Example: scalefit schema fit
+    """
+    from scalefit.pipeline.schemas import schema_of
+    from scalefit.tables.reports.json import document_text
+
+    sys.stdout.write(document_text(schema_of(name), indent=2) + "\n")
 
 
 def _show(story: Any, json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.pipeline import documents, steps, story
+from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -158,14 +160,13 @@ def check(settings: Settings) -> Outcome:
         "findings": documents.notes(findings),
     }
     section = story.runs_section(table, _rows_only(table))
-    return Outcome(
-        Report(
-            title=f"scalefit check: {words}",
-            sections=(replace(section, notes=findings),),
-            document=document,
-            manifest=_manifest(settings, table),
-        )
+    whole = Report(
+        title=f"scalefit check: {words}",
+        sections=(replace(section, notes=findings),),
+        document=document,
+        manifest=_manifest(settings, table),
     )
+    return Outcome(with_excluded(whole, table))
 
 
 def _rows_only(table: RunTable) -> Any:
@@ -286,7 +287,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
         manifest=_manifest(settings, table),
     )
-    return Outcome(whole, 0 if usable else 3, documents.saved_document([estimate], settings))
+    saved = documents.saved_document([estimate], settings)
+    return Outcome(with_excluded(whole, table), 0 if usable else 3, saved)
 
 
 def _file_stem(name: str) -> str:
@@ -372,14 +374,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     keep = list(extra)
     if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
         keep.append(cluster)
-    table = steps.read(
-        settings.runs.path,
-        columns=dict(settings.runs.columns),
-        where=settings.runs.where or None,
-        keep=tuple(keep),
-        na=settings.runs.na,
-        last=settings.runs.last,
-    )
+    table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
         return table
     warnings = [n for n in examine(table) if n.severity == "warning"]
@@ -387,7 +382,12 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
 
 
 def _is_saved(path: str) -> bool:
-    return path.endswith(".json") and Path(path).is_file()
+    if not (path.endswith(".json") and Path(path).is_file()):
+        return False
+    # A table of runs may be JSON too, but none begins with the first key of our documents.
+    with Path(path).open("rb") as file:
+        head = file.read(256)
+    return re.match(rb'(\xef\xbb\xbf)?\s*(\{\s*"(fits|schema)"|\{\s*\}|[^{\[])', head) is not None
 
 
 def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:

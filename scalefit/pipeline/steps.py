@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scalefit.config import RunsSettings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
@@ -111,12 +112,19 @@ def read(source: str | Path | Any, **settings: Any) -> RunTable:
 
     Args:
         source: Path of a CSV or TSV file, `-`, or an object with `__arrow_c_stream__`.
-        settings: `columns`, `where`, `keep`, `na` and `last`, as in `scalefit.tables.read`.
+        settings: `columns`, `where`, `keep`, `na`, `last` and the rest, as in
+            `scalefit.tables.read`.
 
     Raises:
         InputError: the file or a value in it is wrong.
     """
     return read_table(source, **settings)
+
+
+def reading(settings: RunsSettings) -> dict[str, Any]:
+    """What `read` is told by a section of settings."""
+    named = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "path"}
+    return {**named, "columns": dict(settings.columns), "where": settings.where or None}
 
 
 def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:

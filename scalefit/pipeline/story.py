@@ -79,6 +79,8 @@ def _range(table: RunTable, role: str) -> tuple[str, str]:
     if not pa.types.is_floating(column.type) or not table.rows:
         return "", ""
     values = np.concatenate([np.asarray(np.from_dlpack(c)) for c in column.chunks if len(c)])
+    if np.isnan(values).all():
+        return "", ""
     return human(float(np.nanmin(values))), human(float(np.nanmax(values)))
 
 

@@ -67,6 +67,24 @@ COLUMN_UNREAD = DOUBTS.add(
         remedy="Mend the cell, or ask for the role with --col to have it checked.",
     )
 )
+COLUMN_NOT_EVERYWHERE = DOUBTS.add(
+    Doubt(
+        name="column-not-everywhere",
+        severity="warning",
+        trigger="Some of the files that are read as one table lack a column that others have.",
+        meaning="Its cells are blank in their rows, and such rows are left out where it is needed.",
+        remedy="Check that the files belong together, or give the column to all of them.",
+    )
+)
+RUNS_RENAMED = DOUBTS.add(
+    Doubt(
+        name="runs-renamed",
+        severity="warning",
+        trigger="Sources that are joined use one run name for models of different sizes.",
+        meaning="They are different runs, so the name of the source is put in front.",
+        remedy="Give every run a name of its own.",
+    )
+)
 ROLE_AMBIGUOUS = DOUBTS.add(
     Doubt(
         name="role-ambiguous",
@@ -89,17 +107,26 @@ UNIT_CONVERTED = DOUBTS.add(
     Doubt(
         name="unit-converted",
         severity="note",
-        trigger="The column's name says GFLOP, PFLOP or the like, or perplexity.",
-        meaning="Compute was turned into FLOP, perplexity into nats by the natural logarithm.",
+        trigger="A column's name says millions, GFLOP or the like, bits per token or perplexity.",
+        meaning="Counts are used one by one, compute in FLOP, losses in nats per token.",
         remedy="Rename the column if its name misleads.",
+    )
+)
+INPUT_DERIVED = DOUBTS.add(
+    Doubt(
+        name="input-derived",
+        severity="note",
+        trigger="No column gives N or D, but other columns together do.",
+        meaning="The missing one follows from C = 6 N D, or D from steps and tokens per step.",
+        remedy="Map the column with --col if there is one: the rule leaves out attention.",
     )
 )
 BITS_PER_BYTE = DOUBTS.add(
     Doubt(
         name="bits-per-byte",
         severity="note",
-        trigger="The loss column's name says bits per byte.",
-        meaning="The loss is kept in bits per byte; so are amplitudes and the irreducible loss.",
+        trigger="The loss column's name says bits per byte, or per character.",
+        meaning="The loss is kept in that unit; so are amplitudes and the irreducible loss.",
         remedy="Compare only with losses in the same unit; exponents do not depend on it.",
     )
 )
@@ -110,6 +137,24 @@ LAST_ROW_MISSING = DOUBTS.add(
         trigger="With --last, the final row of a run has no loss, so an earlier row stands for it.",
         meaning="If the run diverged, its loss is reported as better than it was.",
         remedy="Leave the run out with --where, or give its final loss.",
+    )
+)
+RUNS_DIVERGED = DOUBTS.add(
+    Doubt(
+        name="runs-diverged",
+        severity="warning",
+        trigger="With --drop-diverged, a run ends over 10 % above its lowest loss, or without one.",
+        meaning="All its rows are left out and listed among the excluded rows.",
+        remedy="See whether runs diverge more often at some sizes: then the rest is a selection.",
+    )
+)
+LOSS_SMOOTHED = DOUBTS.add(
+    Doubt(
+        name="loss-smoothed",
+        severity="note",
+        trigger="--smooth is given.",
+        meaning="A mean over earlier rows lags behind a falling loss, so it is a little too high.",
+        remedy="Take the smallest window that calms the curve.",
     )
 )
 LOSS_CONSTANT = DOUBTS.add(
@@ -155,6 +200,15 @@ ISOFLOP_FEW = DOUBTS.add(
         trigger="A budget has fewer than five model sizes.",
         meaning="The bottom of the valley is located by very few points.",
         remedy="Train at least five sizes per budget.",
+    )
+)
+BUDGET_GAP = DOUBTS.add(
+    Doubt(
+        name="budget-gap",
+        severity="warning",
+        trigger="Compute budgets form a ladder in which a rung is missing.",
+        meaning="The valley of a budget in between is not seen, and its runs may have been lost.",
+        remedy="Look for the runs of that budget, or train them.",
     )
 )
 DUPLICATE_ROWS = DOUBTS.add(
