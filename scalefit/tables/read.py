@@ -32,6 +32,7 @@ from scalefit.tables.readers.base import (
     Loaded,
     Opened,
     choose,
+    is_folder,
     open_source,
 )
 from scalefit.tables.readers.cells import is_subnormal
@@ -91,7 +92,8 @@ def read(
     """Runs from a table, with every row either in use or excluded for a reason.
 
     Args:
-        source: Path of a CSV or TSV file, `-` for standard input, or an object with
+        source: Path of a CSV or TSV file, of a tracker's log or of a folder with such logs, `-` for
+            standard input, or an object with
             `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
         columns: Role to column name, as in `{"N": "params"}`; other roles are found by name.
         where: Keep only rows that meet this condition, such as `loss < 4 and not diverged`.
@@ -121,13 +123,25 @@ def read(
 def _open(source: str | Path | Any) -> tuple[Opened, str, str]:
     """The opened source, its name for the record, and its name for messages."""
     if isinstance(source, str | Path):
-        raw = open_source(source)
-        return choose(raw).open(raw), str(source), raw.name
+        return _open_path(source)
     if hasattr(source, "__arrow_c_stream__"):
         return open_memory(source), "memory", "table"
     raise InputError(
         f"{type(source).__name__} is no table", "give a path, -, or a pyarrow, pandas or Polars one"
     )
+
+
+def _open_path(given: str | Path) -> tuple[Opened, str, str]:
+    """A folder of logs, one log, or else a table."""
+    from scalefit.tables import trackers
+
+    if str(given) not in ("", "-") and is_folder(Path(given)):
+        title = shown(str(given), 200)
+        return trackers.open_folder(Path(given), title), str(given), title
+    raw = open_source(given)
+    tracker = trackers.claimant(raw)
+    opened = trackers.open_log(raw, tracker) if tracker else choose(raw).open(raw)
+    return opened, str(given), raw.name
 
 
 def _drafted(

@@ -146,7 +146,11 @@ class Source:
 
     def head(self) -> bytes:
         """The first 64 KiB."""
-        return next(self.chunks(), b"")[:HEAD]
+        if self.data is not None:
+            return self.data[:HEAD]
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
 
     def for_arrow(self) -> str | pa.BufferReader:
         """What Arrow opens by itself; a Python file object would make it abort at exit."""
@@ -193,6 +197,25 @@ def open_source(given: str | Path) -> Source:
     except (OSError, ValueError) as error:
         raise InputError(*_unreadable(error, name, path)) from None
     return Source(name, path.suffix.lower(), path, data, _stamp(status))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; False for any path that cannot even be asked."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def unread(path: Path) -> Source | None:
+    """A source for a file that is only looked at so far; None if it may not even be that."""
+    try:
+        status = path.stat()
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError):
+        return None
+    return Source(shown(path.name, 200), path.suffix.lower(), path, None, _stamp(status))
 
 
 def choose(source: Source) -> Reader:
