@@ -24,6 +24,7 @@ from scalefit.tables.trackers.nested import typed
 
 # MLflow keeps infinity as the largest double.
 _INFINITE = 1.7976931348623157e308
+_TRUTH = {"True": True, "False": False}
 
 
 def claims(source: Source) -> bool:
@@ -54,8 +55,8 @@ def read(log: Log) -> Iterator[Run]:
 
 
 def settings_of(key: str, value: str) -> dict[str, Cell]:
-    """One parameter or tag; tags that MLflow sets itself are no settings."""
-    return {} if key.startswith("mlflow.") else {key: typed(value)}
+    """One parameter or tag, which MLflow keeps as text; tags of its own are no settings."""
+    return {} if key.startswith("mlflow.") else {key: _TRUTH.get(value, typed(value))}
 
 
 def _metrics(database: Database) -> dict[str, History]:

@@ -60,14 +60,15 @@ def _metrics(log: Log) -> tuple[History, int]:
     history, bad = History(), 0
     for key, source in log.below("metrics"):
         text = whole(source).decode("utf-8", "replace")
-        for line in text.splitlines():
+        # A last line without an end was cut, perhaps within its step.
+        end = text.rfind("\n") + 1
+        bad += end < len(text)
+        for line in text[:end].splitlines():
             try:
                 _, value, step, *_ = line.split()
                 history.add(key, float(step), float(value))
             except ValueError:
                 bad += 1
-        # The last line has an end unless it was cut, and then its step may be cut too.
-        bad += not text.endswith("\n") and bool(text)
     return history, bad
 
 

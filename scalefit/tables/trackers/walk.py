@@ -100,7 +100,7 @@ def _files(folder: Path, title: str) -> Iterator[Path]:
             continue
         found = _listed_in(at, left, title, must=at == folder)
         left -= len(found)
-        deeper = []
+        deeper: list[tuple[Path, int]] = []
         for path in found:
             if is_folder(path):
                 (links if path.is_symlink() else deeper).append((path, depth + 1))
