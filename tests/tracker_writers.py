@@ -105,6 +105,7 @@ def mlflow_runs(path, empty, runs):
     """A database of MLflow at `path` with these runs, in the schema of a real one."""
     path.write_bytes(empty.read_bytes())
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN")
         for table in ("metrics", "params", "tags", "runs"):
             database.execute(f"DELETE FROM {table}")
         for place, (name, config, rows) in enumerate(runs):
@@ -127,3 +128,4 @@ def mlflow_runs(path, empty, runs):
                             " VALUES (?, ?, 0, ?, ?, 0)",
                             (key, value, run, row["_step"]),
                         )
+        database.execute("COMMIT")
