@@ -31,6 +31,7 @@ from scalefit.tables.readers.base import (
     CellError,
     Loaded,
     Opened,
+    Source,
     choose,
     is_folder,
     open_source,
@@ -41,6 +42,7 @@ from scalefit.tables.runs import Exclusion, RunTable
 
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
+_TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
 @dataclass(frozen=True)
@@ -133,15 +135,33 @@ def _open(source: str | Path | Any) -> tuple[Opened, str, str]:
 
 def _open_path(given: str | Path) -> tuple[Opened, str, str]:
     """A folder of logs, one log, or else a table."""
-    from scalefit.tables import trackers
-
     if str(given) not in ("", "-") and is_folder(Path(given)):
+        from scalefit.tables.trackers import open_folder
+
         title = shown(str(given), 200)
-        return trackers.open_folder(Path(given), title), str(given), title
+        return open_folder(Path(given), title), str(given), title
     raw = open_source(given)
-    tracker = trackers.claimant(raw)
-    opened = trackers.open_log(raw, tracker) if tracker else choose(raw).open(raw)
+    opened = (_open_log(raw) if may_be_log(raw) else None) or choose(raw).open(raw)
     return opened, str(given), raw.name
+
+
+def may_be_log(source: Source) -> bool:
+    """Whether a tracker may have written a file; False spares a table the import of them all.
+
+    Of the formats of tables trackers write only CSV, and that under a name or with a header of
+    their own. A promise holds this against the logs of every tracker.
+    """
+    if source.suffix not in _TABLES or source.path is None:
+        return True
+    first = source.head().split(b"\n", 1)[0]
+    return source.path.name == "metrics.csv" or b" - " in first or b"State" in first
+
+
+def _open_log(source: Source) -> Opened | None:
+    from scalefit.tables.trackers import claimant, open_log
+
+    tracker = claimant(source)
+    return open_log(source, tracker) if tracker else None
 
 
 def _drafted(

@@ -3,6 +3,8 @@
 import contextlib
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from scalefit.core.errors import ScalefitError
 from scalefit.tables import read
+from scalefit.tables.read import may_be_log
 from scalefit.tables.readers.base import Source, open_source
 from scalefit.tables.trackers import TRACKERS, claimant, open_folder, open_log
 
@@ -70,6 +73,22 @@ def test_no_log_is_claimed_by_two_trackers():
 def test_tables_are_claimed_by_no_tracker():
     for table in (LOGS.parents[2] / "data").rglob("*.csv"):
         assert claimant(open_source(table)) is None, table
+
+
+def test_a_log_is_never_taken_for_a_plain_table(tracker):
+    assert all(may_be_log(open_source(path)) for path in logs()[tracker.name])
+
+
+def test_a_plain_table_loads_no_tracker():
+    code = (
+        "import sys, scalefit; scalefit.read(sys.argv[1]);"
+        "print('sqlite3' in sys.modules, 'scalefit.tables.trackers' in sys.modules)"
+    )
+    table = LOGS.parents[2] / "data" / "chinchilla-subset" / "runs.csv"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(table)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_reading_twice_gives_the_same_table_and_hash(tracker, log):

@@ -11,19 +11,20 @@ Source: sqlite.org/security.html and sqlite.org/uri.html.
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import shown
 from scalefit.tables.readers.base import Source
 from scalefit.tables.trackers.base import Log, whole
+
+# Only a log that is a database pays for the import.
+if TYPE_CHECKING:
+    import sqlite3
 
 MAGIC = b"SQLite format 3\0"
 _LARGEST_CELL = 64 * 1024**2
@@ -81,6 +82,8 @@ class Database:
         yield from self._rows(f"SELECT {listed} FROM {_quoted(table)} ORDER BY {order}")
 
     def _rows(self, asked: str) -> Iterator[Any]:
+        import sqlite3
+
         try:
             with closing(self._connection.execute(asked)) as found:
                 yield from found
@@ -102,6 +105,8 @@ def opened(log: Log) -> Iterator[Database]:
     Raises:
         InputError: it is on standard input and too large, or is no database.
     """
+    import sqlite3
+
     with ExitStack() as stack:
         try:
             path = _safe_path(log, stack)
@@ -130,6 +135,9 @@ def has_tables(source: Source, *names: str) -> bool:
 
 def _safe_path(log: Log, stack: ExitStack) -> Path:
     """Where the database can be opened: its own path, or a copy with its journals."""
+    import shutil
+    import tempfile
+
     path = log.source.path
     journals = [j for suffix in _JOURNALS if (j := _journal(path, suffix))]
     if path is not None and not journals:
@@ -152,6 +160,8 @@ def _journal(path: Path | None, suffix: str) -> Path | None:
 
 def _connected(path: Path, ours: bool) -> sqlite3.Connection:
     """A connection that can only read; `ours` says that the file is a copy with its journals."""
+    import sqlite3
+
     mode = "mode=rw" if ours else "mode=ro&immutable=1"
     uri = f"file:{quote(str(path.resolve()))}?{mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
@@ -166,6 +176,8 @@ def _connected(path: Path, ours: bool) -> sqlite3.Connection:
 
 def _allowed(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     """Reading columns and asking for the columns of a table; nothing else."""
+    import sqlite3
+
     if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ):
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and first == "table_info":
