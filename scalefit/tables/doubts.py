@@ -320,3 +320,12 @@ ROUNDED_LOG = DOUBTS.add(
         remedy="Read the W&B, TensorBoard or other full-precision log of the same run instead.",
     )
 )
+COUNTER_CARRIED = DOUBTS.add(
+    Doubt(
+        name="counter-carried",
+        severity="note",
+        trigger="A tracker wrote a count of tokens, samples or FLOP at other steps than the loss.",
+        meaning="Between two values the earlier one stands, so a count may be one interval behind.",
+        remedy="Log the count together with the loss.",
+    )
+)

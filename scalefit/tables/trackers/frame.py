@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import column_of
-from scalefit.tables.doubts import NAME_TAKEN, VALUE_INFINITE
+from scalefit.tables.doubts import COUNTER_CARRIED, NAME_TAKEN, VALUE_INFINITE
 from scalefit.tables.readers.base import MOST_ROWS, Loaded
 from scalefit.tables.readers.memory import Memory
 from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
@@ -23,6 +24,9 @@ from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
 MOST_COLUMNS = 20_000
 # Columns that the frame itself makes; a setting or metric of such a name is renamed.
 _OWN = ("run", "tracker", "log", "step")
+# Loss and tokens are often logged by two calls, which W&B counts as two steps.
+_COUNTS = re.compile(r"token|sample|sequence|example|flop|flos")
+_RATES = re.compile(r"per|/s|sec|tps|loss|acc|batch|length")
 
 
 @dataclass
@@ -157,13 +161,20 @@ def _table(
         arrays[shown_as] = _setting([run.config.get(name) for run in runs], sizes)
     arrays["step"] = column_of(np.concatenate(steps))
     infinite: list[str] = []
+    carried: list[str] = []
     for name in metrics:
-        values = np.concatenate([_metric(r, name, own) for r, own in zip(runs, steps, strict=True)])
+        parts = [_metric(r, name, own) for r, own in zip(runs, steps, strict=True)]
+        if _is_counter(name, parts):
+            before = _missing(parts)
+            parts = [_carried(part, own) for part, own in zip(parts, steps, strict=True)]
+            count = before - _missing(parts)
+            carried += [f"{shown(name)!r} ({count})"] if count else []
+        values = np.concatenate(parts)
         if np.isinf(values).any():
             infinite.append(f"{shown(name)!r} ({int(np.isinf(values).sum())})")
             values = np.where(np.isinf(values), np.nan, values)
         arrays[f"metric.{name}" if name in _OWN else name] = column_of(values)
-    return pa.table(arrays), [*renamed, *_infinite(infinite)]
+    return pa.table(arrays), [*renamed, *_told(infinite, carried)]
 
 
 def _steps(run: _Whole) -> Array:
@@ -234,8 +245,41 @@ def _unique(settings: Sequence[str], metrics: Sequence[str]) -> tuple[dict[str, 
     ]
 
 
-def _infinite(listed: Sequence[str]) -> list[Note]:
-    if not listed:
-        return []
-    told = f"infinite values are read as missing: {', '.join(listed[:5])}"
-    return [VALUE_INFINITE.note(told)]
+def _is_counter(name: str, parts: Sequence[Array]) -> bool:
+    """Whether a metric counts what was used up: by its name, and because it never falls."""
+    words = name.casefold()
+    if not _COUNTS.search(words) or _RATES.search(words):
+        return False
+    written = [part[np.isfinite(part)] for part in parts]
+    return all((np.diff(part) >= 0).all() for part in written)
+
+
+def _carried(values: Array, steps: Array) -> Array:
+    """Missing values replaced by the one written last, shape as `values`.
+
+    Not beyond the step at which another value was due, for then the log of the count was cut.
+    """
+    written = np.flatnonzero(~np.isnan(values))
+    if not written.size:
+        return values
+    place = np.searchsorted(written, np.arange(values.size), side="right") - 1
+    last = written[np.maximum(place, 0)]
+    due = np.diff(steps[written]).max() if written.size > 1 else 0.0
+    age = steps - steps[last]
+    within = (place >= 0) & ((age <= 1) | (age < due) | (last < written[-1]))
+    return np.where(within, values[last], np.nan)
+
+
+def _missing(parts: Sequence[Array]) -> int:
+    return sum(int(np.isnan(part).sum()) for part in parts)
+
+
+def _told(infinite: Sequence[str], carried: Sequence[str]) -> list[Note]:
+    notes = []
+    if infinite:
+        told = f"infinite values are read as missing: {', '.join(infinite[:5])}"
+        notes.append(VALUE_INFINITE.note(told))
+    if carried:
+        told = f"where a count was not written its last value stands: {', '.join(carried[:5])}"
+        notes.append(COUNTER_CARRIED.note(f"{told} rows"))
+    return notes

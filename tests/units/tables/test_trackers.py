@@ -14,6 +14,7 @@ from tracker_writers import (
     field,
     tensorboard_log,
     tfrecord,
+    varint,
     wandb_frames,
     wandb_log,
 )
@@ -257,6 +258,35 @@ def test_records_longer_than_a_block_are_put_together_again(tmp_path):
     assert codes(opened) == []
 
 
+def test_tensorboard_settings_come_from_lightning_s_file_and_from_the_trainer_s_text(tmp_path):
+    text = json.dumps({"hidden_size": 64, "optim": "adamw"})
+    tensor = field(1, 7) + field(8, text)
+    args = field(5, field(1, field(1, "args/text_summary") + field(8, tensor)))
+    log = tmp_path / "events.out.tfevents.1"
+    log.write_bytes(tensorboard_log({}, [{"_step": 1, "loss": 2.0}]) + tfrecord(args))
+    (tmp_path / "hparams.yaml").write_text("lr: 0.1\n")
+    (row,) = rows(tmp_path).values()
+    assert (row["hidden_size"], row["optim"], row["lr"]) == (64, "adamw", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "value"),
+    [
+        (19, field(13, 0x4100), 2.5),
+        (14, field(13, 0x4020), 2.5),
+        (9, field(10, varint(2**64 - 3)), -3.0),
+        (3, field(7, 12), 12.0),
+        (2, field(4, struct.pack("<d", 0.1)), 0.1),
+    ],
+    ids=["half", "bfloat16", "packed int64", "int32", "double"],
+)
+def test_scalar_tensors_of_every_type_are_read(tmp_path, kind, content, value):
+    entry = field(1, field(1, "loss") + field(8, field(1, kind) + content))
+    log = tmp_path / "events.out.tfevents.1"
+    log.write_bytes(tfrecord(field(2, 5) + field(5, entry)))
+    assert by_step(one(log).memory.table)[tmp_path.name, 5.0]["loss"] == value
+
+
 # Torn and damaged logs
 
 
@@ -483,6 +513,34 @@ def test_a_setting_that_is_a_number_in_one_run_and_a_word_in_another_is_text(tmp
         b=wandb_log("b", {"lr": "auto"}, [{"_step": 1, "loss": 1.0}]),
     )
     assert opened.memory.table.column("lr").to_pylist() == ["0.1", "auto"]
+
+
+def test_tokens_that_were_logged_by_another_call_than_the_loss_stand_in_its_row(tmp_path):
+    opened = folder_of(
+        tmp_path,
+        a=wandb_log("r", {}, [
+            {"_step": 0, "val/loss": 9.0},
+            {"_step": 1, "tokens": 100, "tokens_per_sec": 7.0, "accuracy": 0.1},
+            {"_step": 2, "val/loss": 3.0},
+            {"_step": 3, "tokens": 200, "tokens_per_sec": 8.0, "accuracy": 0.2},
+            {"_step": 4, "val/loss": 2.0},
+        ]),
+    )  # fmt: skip
+    found = by_step(opened.memory.table)
+    assert [found["r", float(step)].get("tokens") for step in range(5)] == [
+        None, 100, 100, 200, 200,
+    ]  # fmt: skip
+    for name in ("tokens_per_sec", "accuracy", "val/loss"):
+        assert sum(name in row for row in found.values()) == (3 if name == "val/loss" else 2)
+    assert codes(opened) == ["counter-carried"]
+    assert "'tokens' (2)" in opened.notes[0].message
+
+
+def test_a_count_that_falls_is_no_count_and_is_not_carried(tmp_path):
+    rows = [{"_step": 0, "samples": 9}, {"_step": 1, "samples": 3}, {"_step": 2, "loss": 2.0}]
+    opened = folder_of(tmp_path, a=wandb_log("r", {}, rows))
+    assert "samples" not in by_step(opened.memory.table)["r", 2.0]
+    assert codes(opened) == []
 
 
 def test_names_that_unicode_cannot_hold_are_read(tmp_path):
