@@ -33,7 +33,6 @@ from scalefit.tables.readers.base import (
     Opened,
     Source,
     choose,
-    is_folder,
     open_source,
 )
 from scalefit.tables.readers.cells import is_subnormal
@@ -135,7 +134,7 @@ def _open(source: str | Path | Any) -> tuple[Opened, str, str]:
 
 def _open_path(given: str | Path) -> tuple[Opened, str, str]:
     """A folder of logs, one log, or else a table."""
-    if str(given) not in ("", "-") and is_folder(Path(given)):
+    if str(given) not in ("", "-") and _is_folder(Path(given)):
         from scalefit.tables.trackers import open_folder
 
         title = shown(str(given), 200)
@@ -143,6 +142,14 @@ def _open_path(given: str | Path) -> tuple[Opened, str, str]:
     raw = open_source(given)
     opened = (_open_log(raw) if may_be_log(raw) else None) or choose(raw).open(raw)
     return opened, str(given), raw.name
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # The opening of the file says what is wrong with such a path.
+        return False
 
 
 def may_be_log(source: Source) -> bool:

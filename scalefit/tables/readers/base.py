@@ -199,25 +199,6 @@ def open_source(given: str | Path) -> Source:
     return Source(name, path.suffix.lower(), path, data, _stamp(status))
 
 
-def is_folder(path: Path) -> bool:
-    """Whether there is a folder at `path`; False for any path that cannot even be asked."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
-def unread(path: Path) -> Source | None:
-    """A source for a file that is only looked at so far; None if it may not even be that."""
-    try:
-        status = path.stat()
-        with path.open("rb"):
-            pass
-    except (OSError, ValueError):
-        return None
-    return Source(shown(path.name, 200), path.suffix.lower(), path, None, _stamp(status))
-
-
 def choose(source: Source) -> Reader:
     """The reader that this source needs: by its first bytes, else by its suffix, else CSV.
 

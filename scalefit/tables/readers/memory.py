@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +22,9 @@ from scalefit.tables.readers.cells import human_note, is_human, number
 
 @dataclass(frozen=True)
 class Memory:
-    """An Arrow table as a source.
-
-    Attributes:
-        title: What messages call it.
-        place: Words for where a row stands; rows count from 1.
-    """
+    """An Arrow table as a source."""
 
     table: pa.Table
-    title: str = "table"
-    place: Callable[[int], str] = "row {}".format
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,8 +49,8 @@ class Memory:
         for name in numbers:
             arrays[name] = column_of(self._floats(name, na, notes))
         for name in texts:
-            arrays[name] = self._as_text(name)
-        return Loaded(pa.table(arrays), tuple(notes), self.place, self._cell)
+            arrays[name] = _as_text(self.table.column(name), name)
+        return Loaded(pa.table(arrays), tuple(notes), lambda row: f"row {row}", self._cell)
 
     def sha256(self) -> str:
         """Hash of the table as one Arrow stream."""
@@ -81,15 +74,14 @@ class Memory:
             values = self._parsed(name, na, notes)
         else:
             raise CellError(
-                f"{self.title}, column {shown(name)!r}: {kind} is no number",
+                f"table, column {shown(name)!r}: {kind} is no number",
                 "cast it to float64, or map another column",
                 name,
             )
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0]) + 1
             raise CellError(
-                f"{self.title}, {self.place(row)}, column {shown(name)!r}: {values[row - 1]} is not"
-                " finite",
+                f"table, row {row}, column {shown(name)!r}: {values[row - 1]} is not finite",
                 "a run that diverged has no loss: leave it null",
                 name,
             )
@@ -102,24 +94,12 @@ class Memory:
             try:
                 values[row - 1] = number(cell, na)
             except InputError as error:
-                where = f"{self.title}, {self.place(row)}, column {shown(name)!r}: {error}"
+                where = f"table, row {row}, column {shown(name)!r}: {error}"
                 raise CellError(where, error.hint, name) from None
         readable = [i for i, cell in enumerate(cells) if is_human(cell)]
         if readable:
             notes.append(human_note(name, cells[readable[0]], values[readable[0]], len(readable)))
         return values
-
-    def _as_text(self, name: str) -> pa.ChunkedArray[Any]:
-        column = self.table.column(name)
-        try:
-            text: Any = column.cast(pa.string())
-        except pa.ArrowException:
-            raise InputError(
-                f"{self.title}, column {shown(name)!r}: {column.type} is neither number nor text",
-                "cast it, or leave it out",
-            ) from None
-        filled: pa.ChunkedArray[Any] = text.fill_null("")
-        return filled
 
 
 def open_memory(given: Any) -> Memory:
@@ -137,3 +117,15 @@ def open_memory(given: Any) -> Memory:
     if twice:
         raise InputError(f"two columns are called {shown(min(twice))!r}", "rename one of them")
     return Memory(table)
+
+
+def _as_text(column: pa.ChunkedArray[Any], name: str) -> pa.ChunkedArray[Any]:
+    try:
+        text: Any = column.cast(pa.string())
+        filled: pa.ChunkedArray[Any] = text.fill_null("")
+        return filled
+    except pa.ArrowException:
+        raise InputError(
+            f"table, column {shown(name)!r}: {column.type} is neither number nor text",
+            "cast it, or leave it out",
+        ) from None

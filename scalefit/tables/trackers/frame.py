@@ -18,7 +18,7 @@ from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import column_of
 from scalefit.tables.doubts import COUNTER_CARRIED, NAME_TAKEN, VALUE_INFINITE
 from scalefit.tables.readers.base import MOST_ROWS, Loaded
-from scalefit.tables.readers.memory import Memory
+from scalefit.tables.readers.typed import Typed
 from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
 
 MOST_COLUMNS = 20_000
@@ -53,16 +53,23 @@ class _Whole:
 
 @dataclass(frozen=True)
 class OpenedLogs:
-    """Runs as a table whose rows know their run and step."""
+    """Runs as a table whose rows know their run and step.
 
-    memory: Memory
+    Attributes:
+        title: What was opened, for messages.
+        table: Columns `run`, `tracker`, `log`, settings, `step`, then metrics.
+        digest: Hash of every file that was read.
+    """
+
+    title: str
+    table: pa.Table
     digest: str
     notes: tuple[Note, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`run`, `tracker`, `log`, settings, `step`, then metrics."""
-        return self.memory.names
+        """Column names in their order."""
+        return tuple(self.table.column_names)
 
     def load(
         self, numbers: Sequence[str], texts: Sequence[str], na: Collection[str] = ()
@@ -72,11 +79,18 @@ class OpenedLogs:
         Raises:
             CellError: a value is text that is no number.
         """
-        return self.memory.load(numbers, texts, na)
+        return Typed(self.title, self.table, self._place).load(numbers, texts, na)
 
     def sha256(self) -> str:
         """Hash of every file that was read."""
         return self.digest
+
+    def _place(self, row: int) -> str:
+        """`run 'a', step 200 (row 7)`."""
+        run = self.table.column("run")[row - 1].as_py()
+        step = self.table.column("step")[row - 1].as_py()
+        at = "" if math.isnan(step) else f", step {step:g}"
+        return f"run {shown(run, 60)!r}{at} (row {row})"
 
 
 class Frame:
@@ -103,23 +117,7 @@ class Frame:
         if not any(run.history or run.final or run.config for run in runs):
             raise InputError(f"{title}: the logs hold no value", "check that the runs logged any")
         table, notes = _table(runs, _labels(runs), title)
-        place = _Places(table).place
-        memory = Memory(table, title=title, place=place)
-        return OpenedLogs(memory, digest, tuple(dict.fromkeys((*self.notes, *notes))))
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Words for rows of the table."""
-
-    table: pa.Table
-
-    def place(self, row: int) -> str:
-        """`run 'a', step 200 (row 7)`."""
-        run = self.table.column("run")[row - 1].as_py()
-        step = self.table.column("step")[row - 1].as_py()
-        at = "" if math.isnan(step) else f", step {step:g}"
-        return f"run {shown(run, 60)!r}{at} (row {row})"
+        return OpenedLogs(title, table, digest, tuple(dict.fromkeys((*self.notes, *notes))))
 
 
 def _labels(runs: Sequence[_Whole]) -> list[str]:

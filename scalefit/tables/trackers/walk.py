@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from scalefit.core.errors import InputError
+from scalefit.core.numbers import shown
 from scalefit.tables.doubts import LOG_UNREAD
-from scalefit.tables.readers.base import Source, is_folder, open_source, unread
+from scalefit.tables.readers.base import Source, open_source
 from scalefit.tables.trackers.base import TRACKERS, Log, Tracker
 from scalefit.tables.trackers.frame import Frame, OpenedLogs
 
@@ -48,7 +49,7 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
     frame, used = Frame(), list[Source]()
     seen, failed = 0, list[InputError]()
     for path in _files(folder, title):
-        source = unread(path)
+        source = _unread(path)
         tracker = claimant(source) if source else None
         if tracker is None:
             continue
@@ -102,7 +103,7 @@ def _files(folder: Path, title: str) -> Iterator[Path]:
         left -= len(found)
         deeper: list[tuple[Path, int]] = []
         for path in found:
-            if is_folder(path):
+            if _is_folder(path):
                 (links if path.is_symlink() else deeper).append((path, depth + 1))
             elif _is_file(path) and _first(path, visited):
                 yield path
@@ -146,3 +147,24 @@ def _first(path: Path, visited: set[tuple[int, int]]) -> bool:
     fresh = key not in visited
     visited.add(key)
     return fresh
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; False for any path that cannot even be asked."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _unread(path: Path) -> Source | None:
+    """A source for a file that is only looked at so far; None if it may not even be that."""
+    try:
+        status = path.stat()
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError):
+        return None
+    return Source(
+        shown(path.name, 200), path.suffix.lower(), path, None, (status.st_size, status.st_mtime_ns)
+    )

@@ -33,7 +33,7 @@ LOGS = Path(__file__).parents[2] / "fixtures" / "trackers"
 def rows(path):
     """Every row of the logs below a folder, without blanks, by run and step."""
     opened = open_folder(path, path.name) if path.is_dir() else one(path)
-    return by_step(opened.memory.table)
+    return by_step(opened.table)
 
 
 def by_step(table):
@@ -104,7 +104,7 @@ def test_wandb_offline_runs_are_read_as_they_were_logged():
 @pytest.mark.parametrize("folder", ["wandb", "mlflow-database", "mlflow-folder"])
 def test_a_loss_that_is_no_number_is_missing_and_an_infinite_one_is_told(folder):
     opened = open_folder(LOGS / folder, folder)
-    found = by_step(opened.memory.table)
+    found = by_step(opened.table)
     losses = [found["diverged", float(step)].get("val/loss") for step, _ in DIVERGED]
     assert losses == [9.5, None, None, 7.25]
     assert codes(opened) == ["value-infinite"]
@@ -181,7 +181,7 @@ def test_megatron_tokens_are_samples_times_the_sequence_length():
 
 def test_nanotron_is_read_with_a_warning_that_it_rounds():
     opened = one(LOGS / "console" / "nanotron-1b.log")
-    last = by_step(opened.memory.table)["nanotron-1b", 2.0]
+    last = by_step(opened.table)["nanotron-1b", 2.0]
     assert (last["consumed_tokens"], last["lm_loss"], last["lr"]) == (4.19e6, 11.9, 6e-06)
     assert last["total_params"] == 1.04e9
     assert codes(opened) == ["rounded-log"]
@@ -254,7 +254,7 @@ def test_records_longer_than_a_block_are_put_together_again(tmp_path):
     log = tmp_path / "run.wandb"
     log.write_bytes(wandb_log("a", {"n": 1, "note": note}, [{"_step": 3, "loss": 2.5}]))
     opened = one(log)
-    assert by_step(opened.memory.table)["a", 3.0]["loss"] == 2.5
+    assert by_step(opened.table)["a", 3.0]["loss"] == 2.5
     assert codes(opened) == []
 
 
@@ -284,7 +284,7 @@ def test_scalar_tensors_of_every_type_are_read(tmp_path, kind, content, value):
     entry = field(1, field(1, "loss") + field(8, field(1, kind) + content))
     log = tmp_path / "events.out.tfevents.1"
     log.write_bytes(tfrecord(field(2, 5) + field(5, entry)))
-    assert by_step(one(log).memory.table)[tmp_path.name, 5.0]["loss"] == value
+    assert by_step(one(log).table)[tmp_path.name, 5.0]["loss"] == value
 
 
 # Torn and damaged logs
@@ -296,7 +296,7 @@ def test_a_wandb_run_that_still_writes_is_read_as_far_as_it_got(tmp_path):
     log = tmp_path / "run.wandb"
     log.write_bytes(data[: len(data) // 2 + 3])
     opened = one(log)
-    found = by_step(opened.memory.table)
+    found = by_step(opened.table)
     assert 40 < len(found) < 60
     assert all(row["loss"] == 4.0 - step / 100 for (_, step), row in found.items())
     assert codes(opened) == ["log-damaged"]
@@ -310,7 +310,7 @@ def test_a_record_with_a_wrong_checksum_is_left_out_and_told(tmp_path):
     log = tmp_path / "events.out.tfevents.1"
     log.write_bytes(data)
     opened = one(log)
-    assert len(by_step(opened.memory.table)) == 2
+    assert len(by_step(opened.table)) == 2
     assert codes(opened) == ["log-damaged"]
 
 
@@ -326,7 +326,7 @@ def test_a_record_of_2_to_the_60_bytes_is_a_record_that_was_cut(tmp_path, length
     log.write_bytes(tensorboard_log({}, [{"_step": 1, "loss": 2.0}]) + head)
     opened = one(log)
     assert codes(opened) == ["log-damaged"]
-    assert by_step(opened.memory.table)[tmp_path.name, 1.0]["loss"] == 2.0
+    assert by_step(opened.table)[tmp_path.name, 1.0]["loss"] == 2.0
 
 
 def test_lengths_inside_a_message_are_checked_before_they_are_used(tmp_path):
@@ -350,7 +350,7 @@ def test_the_last_line_of_a_cut_table_is_not_read_for_its_digits_may_be_cut(tmp_
     (folder / Path(log).name).write_bytes(whole[:-cut])
     opened = one(folder / Path(log).name)
     assert codes(opened) == ["log-damaged"]
-    cells = sum(map(len, by_step(opened.memory.table).values()))
+    cells = sum(map(len, by_step(opened.table).values()))
     assert cells < sum(map(len, rows(LOGS / log).values()))
 
 
@@ -359,7 +359,7 @@ def test_a_metric_of_mlflow_whose_last_step_is_cut_loses_that_step(tmp_path):
     for metric in (tmp_path / "m").rglob("metrics/tokens"):
         metric.write_bytes(metric.read_bytes()[:-2])
     opened = open_folder(tmp_path / "m", "m")
-    found = by_step(opened.memory.table)
+    found = by_step(opened.table)
     assert "tokens" not in found["small", 30.0]
     assert found["small", 20.0]["tokens"] == 1310720
     assert "log-damaged" in codes(opened)
@@ -460,7 +460,7 @@ def test_settings_that_are_not_plain_are_told_and_the_metrics_are_read(tmp_path)
     opened = open_folder(tmp_path, "x")
     assert codes(opened) == ["settings-unread"]
     assert "line 2" in opened.notes[0].message
-    assert by_step(opened.memory.table)["version_0", 30.0]["n_params"] == 5
+    assert by_step(opened.table)["version_0", 30.0]["n_params"] == 5
 
 
 # The frame
@@ -481,7 +481,7 @@ def test_two_runs_of_one_name_are_told_apart_by_their_logs(tmp_path):
     )
     (tmp_path / "x.wandb").unlink()
     opened = folder_of(tmp_path, a=first, b=second)
-    assert opened.memory.table.column("run").to_pylist() == ["same (a.wandb)", "same (b.wandb)"]
+    assert opened.table.column("run").to_pylist() == ["same (a.wandb)", "same (b.wandb)"]
 
 
 def source_of(tmp_path, data):
@@ -495,13 +495,13 @@ def test_a_run_that_was_resumed_is_one_run_and_the_later_value_stays(tmp_path):
         a=wandb_log("r", {}, [{"_step": 1, "loss": 3.0}, {"_step": 2, "loss": 2.5}]),
         b=wandb_log("r", {}, [{"_step": 2, "loss": 2.4}, {"_step": 3, "loss": 2.0}]),
     )
-    losses = {step: row["loss"] for (_, step), row in by_step(opened.memory.table).items()}
+    losses = {step: row["loss"] for (_, step), row in by_step(opened.table).items()}
     assert losses == {1.0: 3.0, 2.0: 2.4, 3.0: 2.0}
 
 
 def test_a_setting_that_is_a_metric_too_is_told_and_renamed(tmp_path):
     opened = folder_of(tmp_path, a=wandb_log("r", {"lr": 1.0, "run": 7}, [{"_step": 1, "lr": 0.5}]))
-    row = by_step(opened.memory.table)["r", 1.0]
+    row = by_step(opened.table)["r", 1.0]
     assert (row["lr"], row["config.lr"], row["config.run"]) == (0.5, 1, 7)
     assert codes(opened) == ["name-taken"]
 
@@ -512,7 +512,7 @@ def test_a_setting_that_is_a_number_in_one_run_and_a_word_in_another_is_text(tmp
         a=wandb_log("a", {"lr": 0.1}, [{"_step": 1, "loss": 1.0}]),
         b=wandb_log("b", {"lr": "auto"}, [{"_step": 1, "loss": 1.0}]),
     )
-    assert opened.memory.table.column("lr").to_pylist() == ["0.1", "auto"]
+    assert opened.table.column("lr").to_pylist() == ["0.1", "auto"]
 
 
 def test_tokens_that_were_logged_by_another_call_than_the_loss_stand_in_its_row(tmp_path):
@@ -526,7 +526,7 @@ def test_tokens_that_were_logged_by_another_call_than_the_loss_stand_in_its_row(
             {"_step": 4, "val/loss": 2.0},
         ]),
     )  # fmt: skip
-    found = by_step(opened.memory.table)
+    found = by_step(opened.table)
     assert [found["r", float(step)].get("tokens") for step in range(5)] == [
         None, 100, 100, 200, 200,
     ]  # fmt: skip
@@ -539,7 +539,7 @@ def test_tokens_that_were_logged_by_another_call_than_the_loss_stand_in_its_row(
 def test_a_count_that_falls_is_no_count_and_is_not_carried(tmp_path):
     rows = [{"_step": 0, "samples": 9}, {"_step": 1, "samples": 3}, {"_step": 2, "loss": 2.0}]
     opened = folder_of(tmp_path, a=wandb_log("r", {}, rows))
-    assert "samples" not in by_step(opened.memory.table)["r", 2.0]
+    assert "samples" not in by_step(opened.table)["r", 2.0]
     assert codes(opened) == []
 
 
@@ -567,7 +567,7 @@ def test_a_folder_is_read_in_the_order_of_its_paths_whatever_the_disk_says(tmp_p
         (tmp_path / name).mkdir()
         log = wandb_log(name, {}, [{"_step": 1, "loss": 1.0}])
         (tmp_path / name / "x.wandb").write_bytes(log)
-    table = open_folder(tmp_path, "x").memory.table
+    table = open_folder(tmp_path, "x").table
     assert table.column("run").to_pylist() == ["a", "b", "c"]
 
 
@@ -579,14 +579,14 @@ def test_links_are_followed_once_and_never_round_in_circles(tmp_path):
     (tmp_path / "run" / "up").symlink_to(tmp_path)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe.wandb")
-    table = open_folder(tmp_path, "x").memory.table
+    table = open_folder(tmp_path, "x").table
     assert table.column("log").to_pylist() == ["run/x.wandb"]
 
 
 def test_a_log_that_cannot_be_read_is_told_and_the_others_are_read(tmp_path):
     good = wandb_log("r", {}, [{"_step": 1, "loss": 1.0}])
     opened = folder_of(tmp_path, a=good, b=b":W&B", c=good[:20])
-    assert opened.memory.table.num_rows == 1
+    assert opened.table.num_rows == 1
     assert codes(opened) == ["log-unread", "log-unread"]
     assert "b.wandb" in opened.notes[0].message
 
