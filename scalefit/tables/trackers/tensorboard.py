@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -154,7 +155,7 @@ class _Frames:
                     self.torn = True
                     return
                 (length,), (crc,) = struct.unpack("<Q", head[:8]), struct.unpack("<I", head[8:])
-                if _masked(int(crc32c([head[:8]])[0])) != crc:
+                if _masked_of_length(head[:8]) != crc:
                     # Without the length nobody knows where the next record starts.
                     self.bad += 1
                     return
@@ -174,6 +175,12 @@ class _Frames:
             self.torn = True
             return
         yield body[:length], struct.unpack("<I", body[length:])[0]
+
+
+@lru_cache(maxsize=4096)
+def _masked_of_length(length: bytes) -> int:
+    """Events of one kind have one length, so its checksum is not computed again and again."""
+    return _masked(int(crc32c([length])[0]))
 
 
 def _masked(crc: int) -> int:
