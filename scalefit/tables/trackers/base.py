@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import BinaryIO, TypeAlias
 
 from scalefit.core.errors import InputError
@@ -18,11 +19,12 @@ from scalefit.core.registry import Registry
 from scalefit.tables.readers.base import Source, open_source
 
 Cell: TypeAlias = float | int | str | bool
-Series: TypeAlias = tuple[list[float], list[float]]
+# Doubles packed, for a long run has millions of them.
+Series: TypeAlias = "tuple[array[float], array[float]]"
 
 # A text that has to be held whole, such as one JSON document, may be this long.
-MOST_TEXT = 256 * 1024**2
-_LONGEST_LINE = 1024**2
+MOST_TEXT = 64 * 1024**2
+_LONGEST_LINE = 64 * 1024
 _CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -35,7 +37,7 @@ class History:
 
     def add(self, name: str, step: float, value: float) -> None:
         """One value of one metric; a later one of the same step replaces it."""
-        steps, values = self.series.setdefault(name, ([], []))
+        steps, values = self.series.setdefault(name, (array("d"), array("d")))
         # A step without a finite number is no step: all such values share one row.
         steps.append(step if math.isfinite(step) else math.nan)
         values.append(value)
@@ -74,14 +76,14 @@ class Log:
     Attributes:
         source: The file.
         place: Words for the folder it is in, relative to where the search began.
-        used: Every file that was opened, so that all of them are hashed.
+        beside_hashes: Hash of every other file that was read, by its path.
     """
 
     def __init__(self, source: Source, place: str) -> None:
         """Nothing but the file itself is opened yet."""
         self.source = source
         self.place = place
-        self.used = [source]
+        self.beside_hashes: dict[str, str] = {}
 
     @property
     def folder(self) -> str:
@@ -100,9 +102,7 @@ class Log:
         path = self.source.path.parent.joinpath(*parts)
         if path == self.source.path or not path.is_file():
             return None
-        found = open_source(path)
-        self.used.append(found)
-        return found
+        return self._read(path)
 
     def below(self, name: str, most: int = 100_000) -> Iterator[tuple[str, Source]]:
         """Regular files in the folder `name` beside the log: path within it, and the file.
@@ -118,9 +118,21 @@ class Log:
         if len(found) > most:
             raise InputError(f"{root} holds more than {most} files", "keep only what you need")
         for path in found:
-            opened = open_source(path)
-            self.used.append(opened)
-            yield path.relative_to(root).as_posix(), opened
+            yield path.relative_to(root).as_posix(), self._read(path)
+
+    def hashes(self) -> dict[str, str]:
+        """Hash of every file that was read, by its path.
+
+        Raises:
+            InputError: one changed while it was read.
+        """
+        name = str(self.source.path) if self.source.path else self.source.name
+        return {**self.beside_hashes, name: self.source.sha256()}
+
+    def _read(self, path: Path) -> Source:
+        found = open_source(path)
+        self.beside_hashes[str(path)] = found.sha256()
+        return found
 
 
 @dataclass(frozen=True)

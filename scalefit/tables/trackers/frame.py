@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +23,8 @@ from scalefit.tables.readers.base import MOST_ROWS, Loaded
 from scalefit.tables.readers.typed import Typed
 from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
 
+# A column, and what is to be told of it.
+Column: TypeAlias = "tuple[pa.Array[Any], list[Note]]"
 MOST_COLUMNS = 20_000
 # Columns that the frame itself makes; a setting or metric of such a name is renamed.
 _OWN = ("run", "tracker", "log", "step")
@@ -46,30 +50,107 @@ class _Whole:
         self.config |= {_clean(name): value for name, value in run.config.items()}
         self.final |= {_clean(name): value for name, value in run.final.items()}
         for name, (steps, values) in run.history.items():
-            mine = self.history.setdefault(_clean(name), ([], []))
+            mine = self.history.setdefault(_clean(name), (array("d"), array("d")))
             mine[0].extend(steps)
             mine[1].extend(values)
 
 
 @dataclass(frozen=True)
+class _Grid:
+    """Runs with the rows they take: one for each step at which anything was written.
+
+    Attributes:
+        labels: A name for each run.
+        steps: Steps of each run, ascending; one NaN for a run without steps.
+    """
+
+    runs: tuple[_Whole, ...]
+    labels: tuple[str, ...]
+    steps: tuple[Array, ...]
+
+    @property
+    def sizes(self) -> IntArray:
+        """Rows of each run, shape (runs,)."""
+        return np.array([own.size for own in self.steps], np.int64)
+
+    def place(self, row: int) -> str:
+        """`run 'a', step 200 (row 7)`; rows count from 1."""
+        ends = np.cumsum(self.sizes)
+        run = int(np.searchsorted(ends, row))
+        step = self.steps[run][row - 1 - int(ends[run])]
+        at = "" if math.isnan(step) else f", step {step:g}"
+        return f"run {shown(self.labels[run], 60)!r}{at} (row {row})"
+
+    def step(self) -> Column:
+        """The steps, one run after the other."""
+        return column_of(np.concatenate(self.steps)), []
+
+    def words(self, values: Sequence[str | None]) -> Column:
+        """A text of each run, repeated for its rows."""
+        clean = [None if value is None else _clean(value) for value in values]
+        return pa.array(clean, pa.string()).take(self._places()), []
+
+    def setting(self, name: str) -> Column:
+        """One setting of every run, repeated for its rows: numbers if all are, else texts."""
+        values = [run.config.get(name) for run in self.runs]
+        present = [value for value in values if value is not None]
+        if all(isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**53 for v in present):
+            return pa.array(values, pa.int64()).take(self._places()), []
+        if all(is_number(value) for value in present):
+            numbers = np.array([np.nan if v is None else as_float(v) for v in values])
+            # An infinite setting, such as no limit, is not the value of anything that is fitted.
+            numbers = np.where(np.isinf(numbers), np.nan, numbers)
+            return column_of(np.repeat(numbers, self.sizes)), []
+        return self.words([None if value is None else _words(value) for value in values])
+
+    def metric(self, name: str) -> Column:
+        """One metric of every run at its steps, NaN where it was not written."""
+        pairs = list(zip(self.runs, self.steps, strict=True))
+        parts = [_metric(run, name, own) for run, own in pairs]
+        notes: list[Note] = []
+        if _is_counter(name, parts):
+            before = _missing(parts)
+            parts = [_carried(part, own) for part, own in zip(parts, self.steps, strict=True)]
+            if count := before - _missing(parts):
+                told = f"{shown(name)!r} was not written in {count} rows; its last value stands"
+                notes.append(COUNTER_CARRIED.note(told))
+        values = np.concatenate(parts)
+        infinite = np.isinf(values)
+        if infinite.any():
+            told = f"{shown(name)!r} is infinite in {int(infinite.sum())} rows, read as missing"
+            notes.append(VALUE_INFINITE.note(told))
+        return column_of(np.where(infinite, np.nan, values)), notes
+
+    def _places(self) -> IntArray:
+        return np.repeat(np.arange(len(self.runs), dtype=np.int64), self.sizes)
+
+
+@dataclass(frozen=True)
 class OpenedLogs:
-    """Runs as a table whose rows know their run and step.
+    """Runs as a table whose columns are made when they are wanted: logs have hundreds.
 
     Attributes:
         title: What was opened, for messages.
-        table: Columns `run`, `tracker`, `log`, settings, `step`, then metrics.
+        columns: Name to what makes the column: `run`, `tracker`, `log`, settings, `step`, metrics.
+        place: Words for where a row stands.
         digest: Hash of every file that was read.
     """
 
     title: str
-    table: pa.Table
+    columns: Mapping[str, Callable[[], Column]]
+    place: Callable[[int], str]
     digest: str
     notes: tuple[Note, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Column names in their order."""
-        return tuple(self.table.column_names)
+        return tuple(self.columns)
+
+    @property
+    def table(self) -> pa.Table:
+        """Every column."""
+        return self._made(self.names)[0]
 
     def load(
         self, numbers: Sequence[str], texts: Sequence[str], na: Collection[str] = ()
@@ -79,18 +160,18 @@ class OpenedLogs:
         Raises:
             CellError: a value is text that is no number.
         """
-        return Typed(self.title, self.table, self._place).load(numbers, texts, na)
+        table, notes = self._made((*numbers, *texts))
+        loaded = Typed(self.title, table, self.place).load(numbers, texts, na)
+        return replace(loaded, notes=(*loaded.notes, *notes))
 
     def sha256(self) -> str:
         """Hash of every file that was read."""
         return self.digest
 
-    def _place(self, row: int) -> str:
-        """`run 'a', step 200 (row 7)`."""
-        run = self.table.column("run")[row - 1].as_py()
-        step = self.table.column("step")[row - 1].as_py()
-        at = "" if math.isnan(step) else f", step {step:g}"
-        return f"run {shown(run, 60)!r}{at} (row {row})"
+    def _made(self, names: Sequence[str]) -> tuple[pa.Table, list[Note]]:
+        made = {name: self.columns[name]() for name in names}
+        notes = [note for _, own in made.values() for note in own]
+        return pa.table({name: column for name, (column, _) in made.items()}), notes
 
 
 class Frame:
@@ -116,8 +197,10 @@ class Frame:
         runs = list(self._runs.values())
         if not any(run.history or run.final or run.config for run in runs):
             raise InputError(f"{title}: the logs hold no value", "check that the runs logged any")
-        table, notes = _table(runs, _labels(runs), title)
-        return OpenedLogs(title, table, digest, tuple(dict.fromkeys((*self.notes, *notes))))
+        grid = _Grid(tuple(runs), tuple(_labels(runs)), tuple(map(_steps, runs)))
+        columns, notes = _columns(grid, title)
+        told = tuple(dict.fromkeys((*self.notes, *notes)))
+        return OpenedLogs(title, columns, grid.place, digest, told)
 
 
 def _labels(runs: Sequence[_Whole]) -> list[str]:
@@ -134,45 +217,48 @@ def _labels(runs: Sequence[_Whole]) -> list[str]:
     return labels
 
 
-def _table(
-    runs: Sequence[_Whole], labels: Sequence[str], title: str
-) -> tuple[pa.Table, list[Note]]:
-    steps = [_steps(run) for run in runs]
-    sizes = np.array([own.size for own in steps], np.int64)
-    rows = int(sizes.sum())
-    metrics = _union((*run.history, *run.final) for run in runs)
-    settings = _union(run.config for run in runs)
-    if rows > MOST_ROWS or len(metrics) + len(settings) > MOST_COLUMNS:
+def _columns(grid: _Grid, title: str) -> tuple[dict[str, Callable[[], Column]], list[Note]]:
+    """Every column by its name; settings stand to the left of steps, metrics to the right.
+
+    Raises:
+        InputError: there are more rows or columns than can be held.
+    """
+    metrics = _union((*run.history, *run.final) for run in grid.runs)
+    settings = _union(run.config for run in grid.runs)
+    rows, width = int(grid.sizes.sum()), len(metrics) + len(settings)
+    if rows > MOST_ROWS or width > MOST_COLUMNS:
         raise InputError(
-            f"{title} has {rows} rows and {len(metrics) + len(settings)} columns, more than"
-            f" {MOST_ROWS} or {MOST_COLUMNS}",
+            f"{title} has {rows} rows and {width} columns, more than {MOST_ROWS} or {MOST_COLUMNS}",
             "give fewer logs at a time",
         )
-    # Settings stand to the left of steps; a name that is both is a metric.
-    names, renamed = _unique(settings, metrics)
-    arrays: dict[str, pa.Array[Any]] = {
-        "run": _repeated(labels, sizes),
-        "tracker": _repeated([run.tracker for run in runs], sizes),
-        "log": _repeated([run.log for run in runs], sizes),
+    columns: dict[str, Callable[[], Column]] = {
+        "run": partial(grid.words, grid.labels),
+        "tracker": partial(grid.words, [run.tracker for run in grid.runs]),
+        "log": partial(grid.words, [run.log for run in grid.runs]),
     }
-    for name, shown_as in names.items():
-        arrays[shown_as] = _setting([run.config.get(name) for run in runs], sizes)
-    arrays["step"] = column_of(np.concatenate(steps))
-    infinite: list[str] = []
-    carried: list[str] = []
+    taken = {*_OWN, *metrics}
+    for name in settings:
+        columns[_free(name, "config", taken)] = partial(grid.setting, name)
+    columns["step"] = grid.step
     for name in metrics:
-        parts = [_metric(r, name, own) for r, own in zip(runs, steps, strict=True)]
-        if _is_counter(name, parts):
-            before = _missing(parts)
-            parts = [_carried(part, own) for part, own in zip(parts, steps, strict=True)]
-            count = before - _missing(parts)
-            carried += [f"{shown(name)!r} ({count})"] if count else []
-        values = np.concatenate(parts)
-        if np.isinf(values).any():
-            infinite.append(f"{shown(name)!r} ({int(np.isinf(values).sum())})")
-            values = np.where(np.isinf(values), np.nan, values)
-        arrays[f"metric.{name}" if name in _OWN else name] = column_of(values)
-    return pa.table(arrays), [*renamed, *_told(infinite, carried)]
+        columns[_free(name, "metric", set(columns))] = partial(grid.metric, name)
+    return columns, _clashes(settings, metrics)
+
+
+def _free(name: str, prefix: str, taken: set[str]) -> str:
+    """The name, with a prefix where another column has it."""
+    while name in taken:
+        name = f"{prefix}.{name}"
+    taken.add(name)
+    return name
+
+
+def _clashes(settings: Sequence[str], metrics: Sequence[str]) -> list[Note]:
+    clash = [name for name in settings if name in set(metrics)]
+    if not clash:
+        return []
+    listed = ", ".join(repr(shown(name)) for name in clash[:5])
+    return [NAME_TAKEN.note(f"settings that are metrics too are called config.NAME: {listed}")]
 
 
 def _steps(run: _Whole) -> Array:
@@ -195,29 +281,8 @@ def _metric(run: _Whole, name: str, steps: Array) -> Array:
     return values
 
 
-def _setting(values: Sequence[Cell | None], sizes: IntArray) -> pa.Array[Any]:
-    """One setting of every run, repeated for its rows: numbers if all are, else texts."""
-    present = [value for value in values if value is not None]
-    places = np.repeat(np.arange(sizes.size, dtype=np.int64), sizes)
-    if all(isinstance(v, int) and not isinstance(v, bool) and abs(v) < 2**53 for v in present):
-        whole: pa.Array[Any] = pa.array(values, pa.int64()).take(places)
-        return whole
-    if all(is_number(value) for value in present):
-        numbers = np.array([np.nan if v is None else as_float(v) for v in values])
-        # An infinite setting, such as no limit, is not the value of anything that is fitted.
-        return column_of(np.repeat(np.where(np.isinf(numbers), np.nan, numbers), sizes))
-    return _repeated([None if v is None else _words(v) for v in values], sizes)
-
-
 def _words(value: Cell) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _repeated(words: Sequence[str | None], sizes: IntArray) -> pa.Array[Any]:
-    places = np.repeat(np.arange(sizes.size, dtype=np.int64), sizes)
-    clean = [None if word is None else _clean(word) for word in words]
-    taken: pa.Array[Any] = pa.array(clean, pa.string()).take(places)
-    return taken
 
 
 def _clean(text: str) -> str:
@@ -228,19 +293,6 @@ def _clean(text: str) -> str:
 def _union(names: Iterable[Iterable[str]]) -> list[str]:
     """Every name once, in the order in which they first appear."""
     return list(dict.fromkeys(name for some in names for name in some))
-
-
-def _unique(settings: Sequence[str], metrics: Sequence[str]) -> tuple[dict[str, str], list[Note]]:
-    """Settings to their column names; those that the frame or a metric has got are renamed."""
-    taken = {*_OWN, *metrics}
-    names = {name: f"config.{name}" if name in taken else name for name in settings}
-    clash = [name for name in settings if name in metrics]
-    if not clash:
-        return names, []
-    listed = ", ".join(repr(shown(name)) for name in clash[:5])
-    return names, [
-        NAME_TAKEN.note(f"settings that are metrics too are called config.NAME: {listed}")
-    ]
 
 
 def _is_counter(name: str, parts: Sequence[Array]) -> bool:
@@ -270,14 +322,3 @@ def _carried(values: Array, steps: Array) -> Array:
 
 def _missing(parts: Sequence[Array]) -> int:
     return sum(int(np.isnan(part).sum()) for part in parts)
-
-
-def _told(infinite: Sequence[str], carried: Sequence[str]) -> list[Note]:
-    notes = []
-    if infinite:
-        told = f"infinite values are read as missing: {', '.join(infinite[:5])}"
-        notes.append(VALUE_INFINITE.note(told))
-    if carried:
-        told = f"where a count was not written its last value stands: {', '.join(carried[:5])}"
-        notes.append(COUNTER_CARRIED.note(f"{told} rows"))
-    return notes

@@ -13,9 +13,9 @@ from scalefit.tables.trackers.base import TRACKERS, is_number
 from scalefit.tables.trackers.console import Heard, console_tracker, number
 from scalefit.tables.trackers.nested import typed
 
-_MARK = r"iteration +\d+/ *\d+ \|.*\blm loss: "
+_MARK = r"iteration +\d+/ *\d+ \|.{0,2000}\blm loss: "
 _STEP = re.compile(r"iteration +(\d{1,15})/ *\d+ \|(.*)")
-_HELD_OUT = re.compile(r"(validation|test) loss at iteration (\d{1,15})[^|]*\|(.*)")
+_HELD_OUT = re.compile(r"(validation|test) loss at iteration (\d{1,15})[^|]{0,200}\|(.*)")
 _SETTING = re.compile(r"^(?:\[?[\w\-]+\]?:)?\s+([a-z]\w*) \.{2,} (.*)$")
 _PARAMETERS = re.compile(
     r"number of parameters on \(tensor, pipeline\) model parallel rank \((\d+), (\d+)\): (\d+)"

@@ -10,7 +10,7 @@ import re
 from scalefit.tables.trackers.base import TRACKERS
 from scalefit.tables.trackers.console import Heard, console_tracker, short_number
 
-_MARK = r"iteration: \d+ / \d+ \| .*lm_loss: "
+_MARK = r"iteration: \d+ / \d+ \| .{0,2000}lm_loss: "
 _STEP = re.compile(r"iteration: (\d{1,15}) / \d+ \| (.*)")
 _PARAMETERS = re.compile(r"Total number of parameters: ([\d.]+[KMGTPE]?)")
 

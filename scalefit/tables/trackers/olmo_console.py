@@ -12,7 +12,7 @@ from scalefit.tables.trackers.console import Heard, console_tracker, short_numbe
 
 _MARK = r"\[step=\d+/[\d?,]+, ?epoch=\d+"
 _STEP = re.compile(r"\[step=(\d{1,15})/[\d?,]+, ?epoch=")
-_VALUE = re.compile(r"^\s+([^=]+)=([-\d.,]+(?:E[+-]?\d+|[BTPE])?|nan|-?inf)$")
+_VALUE = re.compile(r"^\s+(\S[^=]*)=([-\d.,]+(?:E[+-]?\d+|[BTPE])?|nan|-?inf)$")
 # The step that the values below belong to; no setting has this name.
 _AT = "[step"
 

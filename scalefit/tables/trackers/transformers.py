@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from scalefit.core.errors import InputError
-from scalefit.tables.readers.base import Source
+from scalefit.tables.readers.base import Source, open_source
 from scalefit.tables.trackers.base import (
     TRACKERS,
     Cell,
@@ -89,13 +89,13 @@ def _run_folder(log: Log) -> tuple[str, str]:
 
 def _parameters(log: Log) -> dict[str, Cell]:
     """Number of parameters that a safetensors file beside holds; tied weights are in it once."""
-    source = log.beside("model.safetensors")
-    if source is None:
+    # Not through the log, which hashes what it reads: gigabytes of weights, of which only the
+    # header is read.
+    path = log.source.path.with_name("model.safetensors") if log.source.path else None
+    if path is None or not path.is_file():
         return {}
-    # Hashing gigabytes of weights would cost more than they tell: the header is not data.
-    log.used.remove(source)
     try:
-        shapes = _header(source)
+        shapes = _header(open_source(path))
         return {"num_params": sum(math.prod(map(int, shape)) for shape in shapes)}
     except (InputError, TypeError, ValueError, AttributeError, OverflowError):
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def open_log(source: Source, tracker: Tracker) -> OpenedLogs:
     log, frame = Log(source, parent or source.name), Frame()
     for run in tracker.read(log):
         frame.add(tracker.name, source.name, run)
-    return frame.opened(source.name, _digest(log.used, source.path))
+    return frame.opened(source.name, _digest(log.hashes(), source.path))
 
 
 def open_folder(folder: Path, title: str) -> OpenedLogs:
@@ -46,7 +46,7 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
         InputError: there is no log, none can be read, or the folder is too large or may not be
             read.
     """
-    frame, used = Frame(), list[Source]()
+    frame, hashes = Frame(), dict[str, str]()
     seen, failed = 0, list[InputError]()
     for path in _files(folder, title):
         source = _unread(path)
@@ -58,30 +58,28 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
         place = within.parent.as_posix() if within.parent.parts else folder.resolve().name
         try:
             log = Log(open_source(path), place)
-            for run in tracker.read(log):
-                frame.add(tracker.name, within.as_posix(), run)
+            runs = list(tracker.read(log))
+            hashes |= log.hashes()
         except InputError as error:
             failed.append(error)
             frame.notes.append(LOG_UNREAD.note(f"{error}; the log is left out"))
             continue
-        used += log.used
+        for run in runs:
+            frame.add(tracker.name, within.as_posix(), run)
     if not seen:
         known = ", ".join(TRACKERS.names())
         hint = f"give a table, or a folder with logs of {known}"
         raise InputError(f"{title} is a folder without a log", hint)
     if len(failed) == seen:
         raise failed[0]
-    return frame.opened(title, _digest(used, folder))
+    return frame.opened(title, _digest(hashes, folder))
 
 
-def _digest(used: list[Source], root: Path | None) -> str:
-    """Hash of one file, or of the list of hashes and relative paths of several."""
-    if len(used) == 1:
-        return used[0].sha256()
-    lines = set()
-    for source in used:
-        name = os.path.relpath(source.path, root) if source.path and root else source.name
-        lines.add(f"{source.sha256()}  {name}\n")
+def _digest(hashes: Mapping[str, str], root: Path | None) -> str:
+    """The hash of one file, or of the list of hashes and relative paths of several."""
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    lines = [f"{digest}  {os.path.relpath(path, root)}\n" for path, digest in hashes.items()]
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -1,13 +1,16 @@
+import contextlib
 import json
 import math
 import os
 import shutil
 import sqlite3
 import struct
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from fixtures.make_trackers import DIVERGED, PLAN, flattened
 from tracker_writers import (
@@ -22,8 +25,16 @@ from tracker_writers import (
 from scalefit.core.errors import InputError
 from scalefit.tables import read
 from scalefit.tables.arrays import floats
-from scalefit.tables.readers.base import open_source
-from scalefit.tables.trackers import claimant, open_folder, open_log, tensorboard, wandb
+from scalefit.tables.readers.base import Source, open_source
+from scalefit.tables.trackers import (
+    TRACKERS,
+    Log,
+    claimant,
+    open_folder,
+    open_log,
+    tensorboard,
+    wandb,
+)
 from scalefit.tables.trackers.crc32c import crc32c
 from scalefit.tables.trackers.plain_yaml import parse_yaml
 
@@ -54,7 +65,10 @@ def one(path):
 
 
 def codes(opened):
-    return [note.code for note in opened.notes]
+    """Codes of what is told of the logs and of every metric in them."""
+    numbers = [f.name for f in opened.table.schema if f.type == pa.float64()]
+    loaded = opened.load(numbers, [])
+    return [note.code for note in (*opened.notes, *loaded.notes)]
 
 
 def planned(*, loss="val/loss", single=False):
@@ -533,7 +547,8 @@ def test_tokens_that_were_logged_by_another_call_than_the_loss_stand_in_its_row(
     for name in ("tokens_per_sec", "accuracy", "val/loss"):
         assert sum(name in row for row in found.values()) == (3 if name == "val/loss" else 2)
     assert codes(opened) == ["counter-carried"]
-    assert "'tokens' (2)" in opened.notes[0].message
+    told = opened.load(["tokens"], []).notes
+    assert "'tokens' was not written in 2 rows" in told[0].message
 
 
 def test_a_count_that_falls_is_no_count_and_is_not_carried(tmp_path):
@@ -557,6 +572,44 @@ def test_a_message_names_the_run_and_the_step(tmp_path):
     (tmp_path / "a.wandb").write_bytes(log)
     with pytest.raises(InputError, match=r"run 'r', step 7 \(row 1\), column 'val/loss': '-1.0'"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "iteration 1/ 1 | " * 4000,
+        "validation loss at iteration 1 " * 4000,
+        "iteration: 1 / 1 | " * 4000,
+        " " * 60_000 + "=",
+        "step: 1  " * 6000,
+        "\x1b[" * 30_000,
+        "\x1b[" + "1;" * 30_000,
+        "step 1/1 (" * 6000,
+        "9" * 60_000,
+    ],
+)
+def test_no_line_of_a_console_log_is_gone_through_again_and_again(line):
+    # With a pattern that is quadratic in the line this test runs for minutes.
+    for tracker in TRACKERS:
+        source = Source("x.log", ".log", None, (line + "\n").encode() * 4, (len(line) * 4 + 4, 0))
+        tracker.claims(source)
+        if tracker.files.startswith("console"):
+            with contextlib.suppress(InputError):
+                list(tracker.read(Log(source, "x")))
+
+
+def test_what_is_read_of_a_folder_does_not_stay_in_memory(tmp_path):
+    pad = "x" * 1_000_000
+    for place in range(30):
+        log = wandb_log(f"r{place}", {"pad": pad}, [{"_step": 1, "loss": 1.0}])
+        (tmp_path / f"{place}.wandb").write_bytes(log)
+    tracemalloc.start()
+    opened = open_folder(tmp_path, "x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(opened.load(["loss"], []).table) == 30
+    # The settings themselves, once, and a few files at a time.
+    assert peak < 30 * len(pad) + 10 * len(pad)
 
 
 # The walk
