@@ -317,7 +317,7 @@ def _carried(values: Array, steps: Array) -> Array:
     due = np.diff(steps[written]).max() if written.size > 1 else 0.0
     age = steps - steps[last]
     within = (place >= 0) & ((age <= 1) | (age < due) | (last < written[-1]))
-    return np.where(within, values[last], np.nan)
+    return np.where(np.isnan(values) & within, values[last], values)
 
 
 def _missing(parts: Sequence[Array]) -> int:

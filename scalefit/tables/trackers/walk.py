@@ -17,6 +17,7 @@ from scalefit.tables.trackers.frame import Frame, OpenedLogs
 
 MOST_ENTRIES = 1_000_000
 DEEPEST = 64
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow", ".feather")
 
 
 def claimant(source: Source) -> Tracker | None:
@@ -47,11 +48,12 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
             read.
     """
     frame, hashes = Frame(), dict[str, str]()
-    seen, failed = 0, list[InputError]()
+    seen, failed, table = 0, list[InputError](), ""
     for path in _files(folder, title):
         source = _unread(path)
         tracker = claimant(source) if source else None
         if tracker is None:
+            table = table or (str(path) if path.suffix.lower() in _TABLES else "")
             continue
         seen += 1
         within = path.relative_to(folder)
@@ -67,8 +69,10 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
         for run in runs:
             frame.add(tracker.name, within.as_posix(), run)
     if not seen:
-        known = ", ".join(TRACKERS.names())
-        hint = f"give a table, or a folder with logs of {known}"
+        known = f"a folder with logs of {', '.join(TRACKERS.names())}"
+        hint = (
+            f"give the table in it: {shown(table, 200)}" if table else f"give a table, or {known}"
+        )
         raise InputError(f"{title} is a folder without a log", hint)
     if len(failed) == seen:
         raise failed[0]

@@ -232,6 +232,7 @@ def test_levanter_and_lm_eval_have_one_row_without_a_step():
     marin = rows(LOGS / "levanter")["marin-125m", None]
     assert (marin["parameter_count"], marin["train/loss"]) == (151992576, 3.25)
     assert marin["model.hidden_dim"] == 768
+    assert marin["throughput/total_tokens"] == 2516582400
     scores = rows(LOGS / "lm-eval")["org/model-a", None]
     assert scores["hellaswag/acc,none"] == 0.2890625
     assert scores["hellaswag/acc_stderr,none"] == 0.0045
@@ -655,6 +656,10 @@ def test_a_folder_without_a_log_says_what_would_be_one(tmp_path):
         read(tmp_path)
     assert "wandb" in caught.value.hint
     assert "tensorboard" in caught.value.hint
+    (tmp_path / "runs.csv").write_text("N,L\n1,2\n")
+    with pytest.raises(InputError, match="without a log") as caught:
+        read(tmp_path)
+    assert caught.value.hint == f"give the table in it: {tmp_path / 'runs.csv'}"
 
 
 def test_the_hash_is_that_of_every_file_that_was_read(tmp_path):
