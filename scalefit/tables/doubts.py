@@ -320,3 +320,66 @@ NO_SIGNAL = DOUBTS.add(
         remedy="Check the mapping, and whether another setting drives the loss.",
     )
 )
+LOG_DAMAGED = DOUBTS.add(
+    Doubt(
+        name="log-damaged",
+        severity="warning",
+        trigger="A tracker's log ends in the middle of a record, or records fail their checksum.",
+        meaning="What is whole was read; the run may have crashed or may still be writing.",
+        remedy="Read it again once the run has ended; copy it again if it had.",
+    )
+)
+LOG_UNREAD = DOUBTS.add(
+    Doubt(
+        name="log-unread",
+        severity="warning",
+        trigger="One log among several in a folder cannot be read.",
+        meaning="Its run is not in the table, or only as far as other logs tell of it.",
+        remedy="Mend or move the log; give it alone to see why it fails.",
+    )
+)
+SETTINGS_UNREAD = DOUBTS.add(
+    Doubt(
+        name="settings-unread",
+        severity="warning",
+        trigger="A settings file beside a log holds more than plain lines, such as YAML tags.",
+        meaning="These settings are no columns; metrics and the other settings are read.",
+        remedy="Write the values that the fit needs as plain `key: value` lines.",
+    )
+)
+NAME_TAKEN = DOUBTS.add(
+    Doubt(
+        name="name-taken",
+        severity="note",
+        trigger="A setting of a run has the name of a metric.",
+        meaning="The column of that name holds the metric, config.NAME holds the setting.",
+        remedy="Map the one you want with --col.",
+    )
+)
+VALUE_INFINITE = DOUBTS.add(
+    Doubt(
+        name="value-infinite",
+        severity="warning",
+        trigger="A tracker logged an infinite value.",
+        meaning="It is read as missing, so the row is left out where the value is needed.",
+        remedy="Look at the run: an infinite loss means that it diverged.",
+    )
+)
+ROUNDED_LOG = DOUBTS.add(
+    Doubt(
+        name="rounded-log",
+        severity="warning",
+        trigger="A console log writes numbers with three or four digits, such as 3.07K or 2.34.",
+        meaning="Rounding is as large as the scatter of runs about a law.",
+        remedy="Read the W&B, TensorBoard or other full-precision log of the same run instead.",
+    )
+)
+COUNTER_CARRIED = DOUBTS.add(
+    Doubt(
+        name="counter-carried",
+        severity="note",
+        trigger="A tracker wrote a count of tokens, samples or FLOP at other steps than the loss.",
+        meaning="Between two values the earlier one stands, so a count may be one interval behind.",
+        remedy="Log the count together with the loss.",
+    )
+)

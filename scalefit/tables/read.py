@@ -33,6 +33,7 @@ from scalefit.tables.readers.base import (
     CellError,
     Loaded,
     Opened,
+    Source,
     choose,
     open_source,
 )
@@ -46,6 +47,7 @@ from scalefit.tables.units import loss_unit
 
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
+_TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
 def read(
@@ -64,9 +66,9 @@ def read(
     """Runs from a table, with every row either in use or excluded for a reason.
 
     Args:
-        source: Path of a table (CSV, TSV, JSON, Parquet, Arrow; compressed or not), `-` for
-            standard input, a folder of Parquet files, or an object with `__arrow_c_stream__`
-            such as a pyarrow, pandas or Polars table.
+        source: Path of a table (CSV, TSV, JSON, Parquet, Arrow; compressed or not), of a tracker's
+            log or of a folder with such logs or Parquet files, `-` for standard input, or an object
+            with `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
         columns: Role to column name, as in `{"N": "params"}`; other roles are found by name.
         where: Keep only rows that meet this condition, such as `loss < 4 and not diverged`.
         keep: Further columns to carry along, for instance to cluster by.
@@ -120,12 +122,7 @@ def header(
 def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, str, str]:
     """The opened source, its name for the record, and its name for messages."""
     if isinstance(source, str | Path):
-        if str(source) not in ("", "-") and Path(source).is_dir():
-            return _open_folder(Path(source)), str(source), shown(str(source), 200)
-        fetch = remote and scheme_of(str(source))
-        raw = unpacked(open_remote(str(source)) if fetch else open_source(source))
-        chosen = named(reader) if reader else choose(raw, brought)
-        return chosen.open(raw), str(source), raw.name
+        return _open_path(source, reader, remote)
     if hasattr(source, "__arrow_c_stream__"):
         return open_memory(source), "memory", "table"
     raise InputError(
@@ -133,14 +130,52 @@ def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, 
     )
 
 
-def _open_folder(folder: Path) -> Opened:
+def _open_path(given: str | Path, reader: str, remote: bool) -> tuple[Opened, str, str]:
+    """A folder of a table or of logs, one log, or else a table."""
+    if str(given) not in ("", "-") and _is_folder(Path(given)):
+        title = shown(str(given), 200)
+        return _open_folder(Path(given), title), str(given), title
+    fetch = remote and scheme_of(str(given))
+    raw = unpacked(open_remote(str(given)) if fetch else open_source(given))
+    log = None if reader or not may_be_log(raw) else _open_log(raw)
+    chosen = named(reader) if reader else None
+    return log or (chosen or choose(raw, brought)).open(raw), str(given), raw.name
+
+
+def _open_folder(folder: Path, title: str) -> Opened:
     for reader in FOLDERS:
         if reader.claims(folder):
             return reader.open(folder)
-    raise InputError(
-        f"{shown(str(folder), 200)} is a folder, but not of one kind of runs",
-        "give the file inside it, or join several with scalefit ingest FILE... -o runs.parquet",
-    )
+    from scalefit.tables.trackers import open_folder
+
+    return open_folder(folder, title)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # The opening of the file says what is wrong with such a path.
+        return False
+
+
+def may_be_log(source: Source) -> bool:
+    """Whether a tracker may have written a file; False spares a table the import of them all.
+
+    Of the formats of tables trackers write only CSV, and that under a name or with a header of
+    their own. A promise holds this against the logs of every tracker.
+    """
+    if source.suffix not in _TABLES or source.path is None:
+        return True
+    first = source.head().split(b"\n", 1)[0]
+    return source.path.name == "metrics.csv" or b" - " in first or b"State" in first
+
+
+def _open_log(source: Source) -> Opened | None:
+    from scalefit.tables.trackers import claimant, open_log
+
+    tracker = claimant(source)
+    return open_log(source, tracker) if tracker else None
 
 
 def _drafted(

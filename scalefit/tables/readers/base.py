@@ -175,7 +175,11 @@ class Source:
 
     def head(self) -> bytes:
         """The first 64 KiB."""
-        return next(self.chunks(), b"")[:HEAD]
+        if self.data is not None:
+            return self.data[:HEAD]
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
 
     def for_arrow(self) -> str | pa.BufferReader:
         """What Arrow opens by itself; a Python file object would make it abort at exit."""

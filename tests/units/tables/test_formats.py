@@ -220,10 +220,10 @@ def jsonl(tmp_path):
 
 
 def test_nested_keys_are_joined_by_dots(jsonl):
-    record = {"config": {"model": {"params": 1e6}, "lr": 0.1}, "summary": {"loss": 3.0}}
-    other = {"config": {"model": {"params": 2e6}}, "summary": {"loss": 2.0}, "note": "x"}
+    record = {"setup": {"model": {"params": 1e6}, "lr": 0.1}, "result": {"loss": 3.0}}
+    other = {"setup": {"model": {"params": 2e6}}, "result": {"loss": 2.0}, "note": "x"}
     runs = read(
-        jsonl(lines(record, other)), columns={"N": "config.model.params", "L": "summary.loss"}
+        jsonl(lines(record, other)), columns={"N": "setup.model.params", "L": "result.loss"}
     )
     assert sizes(runs) == [1e6, 2e6]
 
