@@ -134,10 +134,19 @@ def load(path: Path) -> Settings:
         raise ConfigError(f"{where} is no TOML: {error or 'nested too deeply'}") from None
     settings: Settings = _section(Settings, table, where, "")
     if settings.runs.path and settings.runs.path != "-":
-        at = Path(settings.runs.path)
-        located = os.path.normpath(at if at.is_absolute() else path.parent / at)
-        settings = replace(settings, runs=replace(settings.runs, path=located))
-    return settings
+        runs = replace(settings.runs, path=_beside(path, settings.runs.path))
+        settings = replace(settings, runs=runs)
+    laws = tuple(
+        replace(law, name=_beside(path, law.name)) if law.name.endswith(".toml") else law
+        for law in settings.fit.laws
+    )
+    return replace(settings, fit=replace(settings.fit, laws=laws))
+
+
+def _beside(config: Path, named: str) -> str:
+    """A path that a config file names: relative to that file."""
+    at = Path(named)
+    return os.path.normpath(at if at.is_absolute() else config.parent / at)
 
 
 def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:

@@ -208,6 +208,36 @@ def laws_show(
     _show(commands.laws_section([name]), json)
 
 
+@laws_app.command("new")
+def laws_new(
+    name: Annotated[str, typer.Argument(help="Name of the new law, such as my-law.")],
+) -> None:
+    """Write NAME.toml, a law as text to begin from.
+
+    Example: scalefit laws new my-law
+    """
+    from scalefit.pipeline import lawfiles
+
+    typer.echo(f"wrote {lawfiles.new(name)}", err=True)
+
+
+@laws_app.command("test")
+def laws_test(
+    name: Annotated[str, typer.Argument(help="FILE.toml, or a law of the library.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Try on one law what every law promises; exit code 1 if a promise is broken.
+
+    Example: scalefit laws test chinchilla
+    """
+    from scalefit.pipeline import lawfiles
+
+    outcome = lawfiles.test(name)
+    _show(outcome.report, json)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
 @app.command()
 def explain(
     code: Annotated[str, typer.Argument(help="Code of a note, such as at-bound.")],

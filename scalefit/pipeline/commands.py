@@ -24,6 +24,7 @@ from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
+from scalefit.laws.text import named
 from scalefit.pipeline import documents, steps, story
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
@@ -435,11 +436,11 @@ def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict
     """
     if len(laws) == 1:
         return dict(given)
-    known = {name for choice in laws for name in LAWS.get(choice.name).names}
+    known = {name for choice in laws for name in named(choice.name).names}
     for name in given:
         if name not in known:
-            LAWS.get(laws[0].name).index(name)
-    return {k: v for k, v in given.items() if k in LAWS.get(law).names}
+            named(laws[0].name).index(name)
+    return {k: v for k, v in given.items() if k in named(law).names}
 
 
 def _default_law(table: RunTable) -> LawChoice:
@@ -458,7 +459,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
         settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
     found = _estimates(settings, table)
     if settings.fit.laws:
-        found = [e for e in found if e.law.name == settings.fit.laws[0].name]
+        wanted = named(settings.fit.laws[0].name).name
+        found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
             "the saved file does not hold just that fit",
@@ -509,7 +511,7 @@ def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
 
 def laws_section(names: Sequence[str] = ()) -> Report:
     """The library of laws, or some of them whole."""
-    chosen = [LAWS.get(name) for name in names] or list(LAWS)
+    chosen = [named(name) for name in names] or list(LAWS)
     listed = [
         {
             "law": law.name,

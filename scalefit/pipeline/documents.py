@@ -29,6 +29,7 @@ from scalefit.inference.objectives import parse_objective
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
+from scalefit.laws.text import parse_law
 from scalefit.pipeline.steps import Compared, Estimate, method_named
 from scalefit.tables.runs import RunTable
 
@@ -325,6 +326,7 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "fix": dict(estimate.fit.fixed),
             "bound": {k: list(v) for k, v in settings.fit.bound.items() if k in estimate.law.names},
             "roles": dict(estimate.roles),
+            "law_text": estimate.law.text,
         }
         for estimate in estimates
     ]
@@ -410,7 +412,8 @@ def _real(value: Any) -> float:
 
 
 def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) -> Estimate:
-    law = LAWS.get(str(one["law"]))
+    text = str(part.get("law_text", ""))
+    law = parse_law(text, "the saved law") if text else LAWS.get(str(one["law"]))
     arrays = part["runs"]
     runs = Observations(
         inputs={name: _floats(arrays["inputs"][name]) for name in law.inputs},

@@ -25,6 +25,7 @@ from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, inter
 from scalefit.inference.uncertainty.base import Fan, Refit
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import by_name
+from scalefit.laws.text import named
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -182,7 +183,7 @@ def fit(
     """
     if not 0.5 <= level < 1:
         raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
-    chosen = LAWS.get(law) if isinstance(law, str) else law
+    chosen = named(law) if isinstance(law, str) else law
     roles = roles_for(chosen, runs, x)
     observations = select(runs, roles, cluster=cluster)
     goal = parse_objective(objective) if isinstance(objective, str) else objective
@@ -372,8 +373,8 @@ def compare(
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
     """
     chosen: list[tuple[Law, str]] = [
-        (LAWS.get(law[0]), law[1]) if isinstance(law, tuple)
-        else (LAWS.get(law), x) if isinstance(law, str)
+        (named(law[0]), law[1]) if isinstance(law, tuple)
+        else (named(law), x) if isinstance(law, str)
         else (law, x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
