@@ -19,10 +19,18 @@ _MOST_DOTS = 64
 
 @dataclass(frozen=True)
 class LawChoice:
-    """A law by name, and for a law of one input the role that plays x."""
+    """A law by name, and for a law of one input the role that plays x.
+
+    `auto` stands for the average of the laws named beside it, or of all that suit the columns.
+    """
 
     name: str
     x: str = ""
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it stands for the average and names no law itself."""
+        return self.name == "auto"
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,21 @@ class FitSettings:
     fix: Mapping[str, float] = field(default_factory=dict)
     bound: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     solver: str = "scalefit"
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the average of laws is asked for."""
+        return any(law.averaged for law in self.laws)
+
+    @property
+    def x(self) -> str:
+        """Role of the input of laws of one input, if one was chosen."""
+        return self.laws[0].x if self.laws else ""
+
+    @property
+    def named(self) -> tuple[LawChoice, ...]:
+        """The laws that are named as such."""
+        return tuple(law for law in self.laws if law.name and not law.averaged)
 
 
 @dataclass(frozen=True)

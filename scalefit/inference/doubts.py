@@ -249,3 +249,12 @@ AVERAGED_LAWS = DOUBTS.add(
         remedy="scalefit compare shows every law that was tried.",
     )
 )
+OPTIMUM_LEFT_OUT = DOUBTS.add(
+    Doubt(
+        name="law-without-optimum",
+        severity="warning",
+        trigger="a law of the average has no best split of the budget",
+        meaning="The average is that of the other laws, with their weights scaled up.",
+        remedy="scalefit optimum --law NAME says what is wrong with that law.",
+    )
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import documents, steps, story
+from scalefit.pipeline import averages, documents, steps, story
+from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -93,9 +94,10 @@ def predict(settings: Settings) -> Outcome:
     points = settings.predict.at
     if not points:
         raise InputError("no point is given", "give one with --at N=7B,D=1.4T, or --at-file")
-    estimate = _one_estimate(settings)
-    found = steps.predict(
-        estimate,
+    source = _source(settings, lambda table: _columns(points))
+    estimate = source.lead
+    found = averages.predict(
+        source,
         _columns(points),
         allow_unconverged=settings.allow_unconverged,
         i_know=settings.i_know,
@@ -104,7 +106,7 @@ def predict(settings: Settings) -> Outcome:
     document = documents.predict_document(estimate, found, points, stamp=stamp)
     return Outcome(
         Report(
-            title=f"scalefit predict: {estimate.law.name}",
+            title=f"scalefit predict: {_title(source)}",
             sections=(story.prediction_section(estimate, found),),
             document=document,
             notes=_carried(estimate, stamp),
@@ -119,9 +121,10 @@ def optimum(settings: Settings) -> Outcome:
     budgets = settings.optimum.budgets
     if not budgets:
         raise InputError("no budget is given", "give one with --budget 1e22")
-    estimate = _one_estimate(settings)
-    found = steps.allocate(
-        estimate,
+    source = _source(settings, lambda table: averages.points_at(table, budgets))
+    estimate = source.lead
+    found = averages.allocate(
+        source,
         list(budgets),
         waste=settings.optimum.waste,
         allow_unconverged=settings.allow_unconverged,
@@ -131,7 +134,7 @@ def optimum(settings: Settings) -> Outcome:
     document = documents.optimum_document(estimate, found, stamp=stamp)
     return Outcome(
         Report(
-            title=f"scalefit optimum: {estimate.law.name}",
+            title=f"scalefit optimum: {_title(source)}",
             sections=(story.optimum_section(estimate, found),),
             document=document,
             notes=_carried(estimate, stamp),
@@ -227,7 +230,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     """The whole story: runs, fit, comparison, predictions, optimum and figures."""
     table = table or _table(settings)
     findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
-    estimate = _one_estimate(settings, table)
+    source = _source(settings, table=table)
+    estimate = source.lead
     fitted = documents.fit_document([estimate])
     usable = estimate.status in USABLE or settings.allow_unconverged
     budgets = settings.optimum.budgets or _own_budgets(estimate)
@@ -249,7 +253,9 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         pictures = (story.residual_figure(estimate),)
         on_page = []
     sections.append(replace(parameters, figures=pictures))
-    compared = _compared_for_report(settings, table)
+    compared = (
+        source.compared if isinstance(source, Averaged) else _compared_for_report(settings, table)
+    )
     if compared is not None:
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = story.forecast_figure(compared, settings.uncertainty.level)
@@ -258,8 +264,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
             compared, settings.seed, settings.uncertainty.level
         )
     if on_page:
-        found = steps.allocate(
-            estimate, on_page, waste=settings.optimum.waste, allow_unconverged=True,
+        found = averages.allocate(
+            source, on_page, waste=settings.optimum.waste, allow_unconverged=True,
             i_know=settings.i_know,
         )  # fmt: skip
         sections.append(story.optimum_section(estimate, found))
@@ -268,8 +274,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         )
     points = settings.predict.at or _own_points(estimate)
     if usable and points:
-        said = steps.predict(
-            estimate, _columns(points), allow_unconverged=True, i_know=settings.i_know
+        said = averages.predict(
+            source, _columns(points), allow_unconverged=True, i_know=settings.i_know
         )
         sections.append(story.prediction_section(estimate, said))
         parts["predictions"] = documents.predict_document(
@@ -281,7 +287,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         "findings": documents.notes(findings),
     }
     whole = Report(
-        title=f"Scaling law of {Path(table.source).name}: {estimate.law.name}",
+        title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
         notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
@@ -394,6 +400,11 @@ def _is_saved(path: str) -> bool:
 def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:
     if table is None and _is_saved(settings.runs.path):
         return documents.load_saved(Path(settings.runs.path))
+    if settings.fit.averaged:
+        raise InputError(
+            "auto is an average of laws and has no parameters of its own",
+            "use it with predict, optimum, report or compare; for fit name a law",
+        )
     table = table or _table(settings)
     chosen = settings.fit.laws or (_default_law(table),)
     _refuse_twice(chosen)
@@ -469,11 +480,37 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
     return found[0]
 
 
+def _source(
+    settings: Settings,
+    ahead: Callable[[RunTable], Any] = lambda table: None,
+    table: RunTable | None = None,
+) -> Estimate | Averaged:
+    """What answers: the one law that is asked for, or the average of laws.
+
+    Args:
+        settings: With the laws.
+        ahead: Points to be predicted, by role, from the table of runs.
+        table: The runs, if they are read already.
+    """
+    if not settings.fit.averaged:
+        return _one_estimate(settings, table)
+    if _is_saved(settings.runs.path):
+        raise InputError("auto needs the runs, not a saved fit", "name the table of runs instead")
+    runs = table or _table(settings)
+    return averages.average(settings, runs, ahead(runs))
+
+
+def _title(source: Estimate | Averaged) -> str:
+    if isinstance(source, Estimate):
+        return source.law.name
+    return f"auto, the average of {', '.join(source.names)}"
+
+
 def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compared:
     table = table or _table(settings)
     x = settings.fit.laws[0].x if settings.fit.laws else ""
     _refuse_twice(settings.fit.laws)
-    named = [(choice.name, choice.x) for choice in settings.fit.laws if choice.name]
+    named = [(choice.name, choice.x) for choice in settings.fit.named]
     return steps.compare(
         table,
         named,

@@ -168,6 +168,14 @@ def _about(estimate: Estimate, stamp: bool) -> dict[str, Any]:
     return about
 
 
+def _averaged(found: Prediction | Allocation) -> dict[str, Any]:
+    """What says that several laws speak, if they do; `fit` is then that of the heaviest."""
+    if not found.average:
+        return {}
+    laws = [{"law": name, "weight": number(weight)} for name, weight in found.average]
+    return {"law": "auto", "average": laws}
+
+
 def predict_document(
     estimate: Estimate, found: Prediction, asked: Sequence[Mapping[str, float]], *, stamp: bool
 ) -> dict[str, Any]:
@@ -204,6 +212,7 @@ def predict_document(
     return {
         **header("scalefit.predict/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "rows": rows,
         "tau": _tau(found.law_error),
         "notes": notes(estimate.draws.notes),
@@ -240,6 +249,7 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
     return {
         **header("scalefit.optimum/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "exponents": {"N": with_value(found.exponent_N), "D": with_value(found.exponent_D)},
         "convention": "C = 6 N D",
         "rows": rows,

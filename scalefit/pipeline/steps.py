@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.core.errors import FitError, InputError
+from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
@@ -44,6 +44,7 @@ class Estimate:
         roles: Input of the law to the role that plays it.
         table: The runs as they were read.
         seed: Of the draws.
+        told: Rolling-origin forecasts, if they are known already.
     """
 
     fit: Fit
@@ -52,6 +53,12 @@ class Estimate:
     roles: Mapping[str, str]
     table: RunTable
     seed: int
+    told: Forecasts | None = None
+
+    @property
+    def lead(self) -> Estimate:
+        """Itself: the law that speaks for the answer."""
+        return self
 
     @property
     def law(self) -> Law:
@@ -99,7 +106,7 @@ class Estimate:
     @cached_property
     def forecasts(self) -> Forecasts:
         """What the law would have forecast at each earlier stage."""
-        return rolling_origin(self.fit)
+        return self.told if self.told is not None else rolling_origin(self.fit)
 
     @cached_property
     def law_error(self) -> LawError:
@@ -191,7 +198,7 @@ def fit(
     point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed, fan=_fan(jobs)),
+        draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
         level=level,
         roles=roles,
         table=runs,
@@ -199,7 +206,7 @@ def fit(
     )
 
 
-def _fan(jobs: int) -> Fan | None:
+def fan_of(jobs: int) -> Fan | None:
     """Spans of refits over so many processes, or None for one."""
     if jobs <= 1:
         return None
@@ -326,12 +333,14 @@ class Compared:
         unfitted: Laws that could not be fitted at all, with the reason.
         table: The runs.
         observations: The rows that every law was fitted to.
+        roles: Law to which role plays each of its inputs.
     """
 
     comparison: comparisons.Comparison
     unfitted: Mapping[str, str]
     table: RunTable
     observations: Observations
+    roles: Mapping[str, Mapping[str, str]]
 
 
 def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
@@ -356,6 +365,8 @@ def compare(
     fix: Mapping[str, float] | None = None,
     bound: Mapping[str, tuple[float, float]] | None = None,
     solver: str = "scalefit",
+    rank: str = "aicc",
+    ahead: Mapping[str, Array] | None = None,
 ) -> Compared:
     """Laws ranked on the same runs, with what they would have forecast.
 
@@ -368,10 +379,14 @@ def compare(
         fix: Parameters held at a value, in the laws that have them.
         bound: Parameters kept between two values, likewise.
         solver: As in `fit`.
+        rank: `aicc` or `extrapolation`.
+        ahead: Points to be predicted, by role; gates look as far.
 
     Raises:
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
     """
+    if rank not in comparisons.RANKS:
+        raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
         (named(law[0]), law[1]) if isinstance(law, tuple)
         else (named(law), x) if isinstance(law, str)
@@ -383,9 +398,11 @@ def compare(
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
+    roles: dict[str, Mapping[str, str]] = {}
     observations: Observations | None = None
     for law, axis in chosen:
-        own = select(runs, roles_for(law, runs, axis), cluster=cluster)
+        roles[law.name] = roles_for(law, runs, axis)
+        own = select(runs, roles[law.name], cluster=cluster)
         observations = observations or own
         held = {k: v for k, v in (fix or {}).items() if k in law.names}
         kept = {k: v for k, v in (bound or {}).items() if k in law.names}
@@ -395,5 +412,11 @@ def compare(
         fits.append(fit_law(law, own, objective=goal, fix=held, bound=kept, solver=solver))
     if not fits or observations is None:
         raise InputError("no law could be fitted: " + "; ".join(unfitted.values()), "add runs")
-    ranked = comparisons.compare(fits, [rolling_origin(one) for one in fits])
-    return Compared(ranked, unfitted, runs, observations)
+    names = {role: name for own in roles.values() for name, role in own.items()}
+    ranked = comparisons.compare(
+        fits,
+        [rolling_origin(one) for one in fits],
+        ahead={names[role]: v for role, v in (ahead or {}).items() if role in names},
+        rank=rank,
+    )
+    return Compared(ranked, unfitted, runs, observations, roles)

@@ -227,7 +227,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
     )
     return Section(
         name="predictions",
-        heading=f"Predicted loss, {estimate.law.name}",
+        heading=f"Predicted loss, {law_words(estimate, found)}",
         header=(
             "at", "loss", "if the law is right", "one new run", "headline", "decades beyond",
             "trust",
@@ -261,6 +261,16 @@ def _band_columns(found: Interval, name: str, keep: Sequence[bool]) -> dict[str,
         f"{name}_low": _column(np.where(keep, found.low, np.nan)),
         f"{name}_high": _column(np.where(keep, found.high, np.nan)),
     }
+
+
+def law_words(estimate: Estimate, found: Prediction | Allocation) -> str:
+    """The law that speaks, or the laws that are averaged with their weights."""
+    if not found.average:
+        return estimate.law.name
+    if len(found.average) == 1:
+        return f"{estimate.law.name}, the one law with weight"
+    parts = ", ".join(f"{100 * w:.0f} % {name}" for name, w in found.average)
+    return f"average of {parts}"
 
 
 def law_error_words(error: LawError) -> str:
@@ -322,7 +332,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     ]
     return Section(
         name="optimum",
-        heading=f"Compute-optimal settings, {estimate.law.name} (C = 6ND)",
+        heading=f"Compute-optimal settings, {law_words(estimate, found)} (C = 6ND)",
         header=(
             "FLOP", "N*", "D*", "tokens per parameter", "loss",
             f"N within {100 * found.waste:g} % of compute", "distance",
