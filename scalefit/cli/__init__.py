@@ -52,14 +52,32 @@ def fit(given: dict[str, Any]) -> None:
 
 @app.command()
 @shares_options
-def compare(given: dict[str, Any]) -> None:
+def compare(
+    given: dict[str, Any],
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows to hold out; laws are scored on them."),
+    ] = None,
+    rank: Annotated[
+        str, typer.Option(help="Rank by aicc, or by extrapolation: forecasts of larger budgets.")
+    ] = "aicc",
+    by: Annotated[
+        str | None, typer.Option(help="Column of groups to fit and score one by one.")
+    ] = None,
+) -> None:
     """Rank laws on the same runs; without --law all that suit the columns.
 
     Example: scalefit compare data/chinchilla-subset/runs.csv --law chinchilla --law kaplan
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.compare(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is not None and holdout is None:
+        raise InputError("--by needs rows to score on", "add --holdout COLUMN=VALUE")
+    if holdout is not None:
+        _deliver(commands.hold_out(settings, holdout, by or ""), given)
+    else:
+        _deliver(commands.compare(settings, rank), given)
 
 
 @app.command()

@@ -42,6 +42,7 @@ class Ranked:
         weight: Akaike weight among adequate laws; 0 for the others.
         forecasts: Its rolling-origin forecasts.
         same_as: The simpler law that draws the same curve, if there is one; it is counted there.
+        left_out: Forecasts of each budget from all the others, where they were asked for.
     """
 
     fit: Fit
@@ -52,6 +53,7 @@ class Ranked:
     weight: float
     forecasts: Forecasts
     same_as: str = ""
+    left_out: Forecasts | None = None
 
     @property
     def adequate(self) -> bool:
@@ -250,7 +252,7 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
         words = f"{near[0].fit.law.name} is preferred"
         if far:
             words += f" over {far[0].fit.law.name} by {far[0].delta:.1f} of AICc"
-    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE]
+    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE and rank == "aicc"]
     ruled += [r.fit.law.name for r in ranked if not r.adequate]
     if ruled:
         words += f"; ruled out: {', '.join(ruled)}"

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.inference.fitting import Fit
 
 STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it
 _LEAST_SPARE = 0.1
+_LEAST_KINSHIP = 0.1
+_FEWEST_SIZES = 5
 
 
 def log_likelihood(fit: Fit) -> float:
@@ -52,17 +54,16 @@ def _rows(fit: Fit) -> int:
 def effective_share(fits: Sequence[Fit]) -> float:
     """How much of an independent run each row is worth, in the mean over laws.
 
-    Two causes are counted: rows of one cluster that err alike, and for laws of one input
+    Counted are rows of one cluster or of one model size that err alike, and for laws of one input
     neighbours along it that do (only where their order is no chance, p <= 0.01).
 
     Source: Kish 1965 (design effect 1 + (m - 1) rho); Bartlett 1946 (n (1 - r)/(1 + r)).
     """
     if not fits:
         return 1.0
-    kin = float(np.mean([_within_clusters(fit) for fit in fits]))
+    kin = float(np.mean([_design_effect(fit) for fit in fits]))
     serial = float(np.mean([_along_the_scale(fit) for fit in fits]))
-    runs = fits[0].runs
-    return (1 - serial) / (1 + serial) / (1 + (runs.n / max(runs.clusters, 1) - 1) * kin)
+    return (1 - serial) / (1 + serial) / kin
 
 
 def _along_the_scale(fit: Fit) -> float:
@@ -71,18 +72,30 @@ def _along_the_scale(fit: Fit) -> float:
     return serial_correlation(fit)
 
 
-def _within_clusters(fit: Fit) -> float:
-    """Intra-class correlation of the residuals by cluster, 0 where rows are their own clusters."""
+def _design_effect(fit: Fit) -> float:
+    """What errors shared within clusters, or by runs of one size, cost: 1 where there are none."""
     runs = fit.runs
-    if runs.clusters == runs.n or runs.clusters < 2:
-        return 0.0
-    r, size = log_residual(fit), np.bincount(runs.cluster).astype(float)
-    mean = np.bincount(runs.cluster, r) / size
-    between = float((size * (mean - r.mean()) ** 2).sum()) / (runs.clusters - 1)
-    within = float(((r - mean[runs.cluster]) ** 2).sum()) / (runs.n - runs.clusters)
-    typical = (runs.n - float((size**2).sum()) / runs.n) / (runs.clusters - 1)
+    labels = [runs.cluster] if 1 < runs.clusters < runs.n else []
+    if "N" in runs.inputs and len(fit.law.inputs) > 1:
+        size = np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1]
+        if _FEWEST_SIZES <= size.max() + 1 < runs.n:
+            labels.append(size)
+    return max((_shared(log_residual(fit), label) for label in labels), default=1.0)
+
+
+def _shared(r: Array, label: IntArray) -> float:
+    """1 + (m - 1) rho for groups of m rows, their intra-class correlation by analysis of variance.
+
+    A correlation of 0.1 or less is no finding (method.md 1.1).
+    """
+    n, size = r.size, np.bincount(label).astype(float)
+    mean = np.bincount(label, r) / size
+    between = float((size * (mean - r.mean()) ** 2).sum()) / (size.size - 1)
+    within = float(((r - mean[label]) ** 2).sum()) / (n - size.size)
+    typical = (n - float((size**2).sum()) / n) / (size.size - 1)
     total = between + (typical - 1) * within
-    return float(np.clip((between - within) / total, 0.0, 1.0)) if total > 0 else 0.0
+    rho = (between - within) / total if total > 0 else 0.0
+    return 1.0 if rho <= _LEAST_KINSHIP else 1 + (typical - 1) * min(rho, 1.0)
 
 
 def log_residual(fit: Fit) -> Array:

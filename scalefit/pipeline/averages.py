@@ -15,7 +15,9 @@ from scalefit.core.observations import Array
 from scalefit.inference import doubts
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.averaging import average_allocations, average_predictions
+from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked
+from scalefit.inference.criteria import effective_aicc, effective_share
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.uncertainty import draw
 from scalefit.pipeline import steps
@@ -34,11 +36,15 @@ class Averaged:
         members: Their fits with refits.
         weight: Akaike weights, summing to one, shape (k,).
         compared: Every law that was tried.
+        every: Every law that has a fit, with refits, where all were asked for; else the members.
+        forced: Whether no law is adequate and the user asked for an answer all the same.
     """
 
     members: tuple[Estimate, ...]
     weight: Array
     compared: Compared
+    every: tuple[Estimate, ...] = ()
+    forced: bool = False
 
     @property
     def lead(self) -> Estimate:
@@ -52,7 +58,12 @@ class Averaged:
 
 
 def average(
-    settings: Settings, table: RunTable, ahead: Mapping[str, Array] | None = None
+    settings: Settings,
+    table: RunTable,
+    ahead: Mapping[str, Array] | None = None,
+    *,
+    force: bool = False,
+    every: bool = False,
 ) -> Averaged:
     """The adequate laws with their weights and refits.
 
@@ -60,24 +71,48 @@ def average(
         settings: The laws named beside `auto` are averaged; all that suit if there are none.
         table: The runs.
         ahead: Points to be predicted, by role: gates look as far.
+        force: Where no law is adequate, average the laws that have a minimum.
+        every: Draw the refits of every law, not just of those in the average.
 
     Raises:
         FitError: no law is adequate.
         InputError: the runs or a setting are wrong.
     """
     compared = compared_of(settings, table, ahead)
-    chosen = [r for r in compared.comparison.laws if r.weight >= _LEAST_WEIGHT]
+    laws = compared.comparison.laws
+    weight = {r.fit.law.name: r.weight for r in laws}
+    forced = force and not any(weight.values())
+    if forced:
+        weight = _forced_weights([r for r in laws if r.fit.status in USABLE])
+    chosen = {name: w for name, w in weight.items() if w >= _LEAST_WEIGHT}
     if not chosen:
-        failed = "; ".join(_failure(r) for r in compared.comparison.laws)
+        failed = "; ".join(_failure(r) for r in laws)
         raise FitError(f"no law is adequate: {failed}", doubts.NO_ADEQUATE_LAW.remedy)
-    chosen.sort(key=lambda r: -r.weight)
-    weight = np.array([r.weight for r in chosen])
-    members = tuple(_estimate(r, settings, table, compared) for r in chosen)
-    sound = np.array([not member.draws.refused for member in members])
-    if not sound.any():
-        return Averaged(members[:1], np.ones(1), compared)
-    kept = tuple(member for member, good in zip(members, sound, strict=True) if good)
-    return Averaged(kept, weight[sound] / weight[sound].sum(), compared)
+    drawn = {
+        r.fit.law.name: _estimate(r, settings, table, compared)
+        for r in laws
+        if every or r.fit.law.name in chosen
+    }
+    order = sorted(chosen, key=lambda name: -chosen[name])
+    sound = [name for name in order if not drawn[name].draws.refused] or order[:1]
+    heavy = np.array([chosen[name] for name in sound])
+    return Averaged(
+        members=tuple(drawn[name] for name in sound),
+        weight=heavy / heavy.sum(),
+        compared=compared,
+        every=tuple(drawn.values()),
+        forced=forced,
+    )
+
+
+def _forced_weights(laws: Sequence[Ranked]) -> dict[str, float]:
+    """Akaike weights among laws that fail a gate but have a minimum."""
+    if not laws:
+        return {}
+    share = effective_share([r.fit for r in laws])
+    score = np.array([effective_aicc(r.fit, share) for r in laws])
+    raw = np.exp(-np.clip(score - score.min(), 0, 700) / 2)
+    return {r.fit.law.name: float(w) for r, w in zip(laws, raw / raw.sum(), strict=True)}
 
 
 def _failure(one: Ranked) -> str:
@@ -124,7 +159,8 @@ def predict(
     """Loss at points, by one law or by the average; arguments as in `steps.predict`."""
     if isinstance(source, Estimate):
         return steps.predict(source, points, i_know=i_know, **how)
-    parts = [steps.predict(member, points, i_know=i_know) for member in source.members]
+    how["allow_unconverged"] = True  # the gates have judged the members
+    parts = [steps.predict(member, points, i_know=i_know, **how) for member in source.members]
     found = average_predictions(parts, source.names, source.weight, _cover(source))
     return replace(found, notes=tuple((*row, *_notes(source)) for row in found.notes))
 
@@ -139,7 +175,7 @@ def allocate(
     """
     if isinstance(source, Estimate):
         return steps.allocate(source, budgets, **how)
-    how.pop("allow_unconverged", None)
+    how["allow_unconverged"] = True
     parts, kept, failed = [], [], []
     for k, member in enumerate(source.members):
         try:
@@ -166,7 +202,10 @@ def _notes(source: Averaged) -> tuple[Note, ...]:
     )
     tried = len(source.compared.comparison.laws) + len(source.compared.unfitted)
     made = doubts.AVERAGED_LAWS.note(f"average of {words}; {tried} laws were tried")
-    return (made, *source.compared.comparison.notes)
+    told = source.compared.comparison.notes
+    if source.forced:
+        told = tuple(replace(n, severity="warning") if n.severity == "refusal" else n for n in told)
+    return (made, *told)
 
 
 def points_at(table: RunTable, budgets: Sequence[float]) -> dict[str, Array] | None:

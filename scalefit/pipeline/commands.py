@@ -27,6 +27,8 @@ from scalefit.laws import LAWS
 from scalefit.laws.text import named
 from scalefit.pipeline import averages, documents, steps, story
 from scalefit.pipeline.averages import Averaged
+from scalefit.pipeline.holdout import parse_held
+from scalefit.pipeline.holdout import report as scored_report
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -75,18 +77,28 @@ def fit(settings: Settings) -> Outcome:
     )
 
 
-def compare(settings: Settings) -> Outcome:
+def compare(settings: Settings, rank: str = "aicc") -> Outcome:
     """Compare laws on the same runs."""
-    compared = _compared(settings)
+    compared = _compared(settings, rank=rank)
     level = settings.uncertainty.level
     return Outcome(
         Report(
             title="scalefit compare",
-            sections=story.comparison_sections(compared, level),
+            sections=(
+                *story.comparison_sections(compared, level),
+                story.leave_out_section(compared, level),
+            ),
             document=documents.compare_document(compared, settings.seed, level),
             manifest=_manifest(settings, compared.table),
         )
     )
+
+
+def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
+    """Score every law, and their average, on rows that are held out, group by group."""
+    held = parse_held(holdout)
+    table = _table(settings, [column for column in (by, held.column) if column])
+    return Outcome(scored_report(settings, table, by, held, _manifest(settings, table)))
 
 
 def predict(settings: Settings) -> Outcome:
@@ -497,7 +509,7 @@ def _source(
     if _is_saved(settings.runs.path):
         raise InputError("auto needs the runs, not a saved fit", "name the table of runs instead")
     runs = table or _table(settings)
-    return averages.average(settings, runs, ahead(runs))
+    return averages.average(settings, runs, ahead(runs), force=settings.i_know)
 
 
 def _title(source: Estimate | Averaged) -> str:
@@ -506,7 +518,9 @@ def _title(source: Estimate | Averaged) -> str:
     return f"auto, the average of {', '.join(source.names)}"
 
 
-def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compared:
+def _compared(
+    settings: Settings, table: RunTable | None = None, rank: str = "aicc"
+) -> steps.Compared:
     table = table or _table(settings)
     x = settings.fit.laws[0].x if settings.fit.laws else ""
     _refuse_twice(settings.fit.laws)
@@ -520,6 +534,8 @@ def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compar
         fix=settings.fit.fix,
         bound=settings.fit.bound,
         solver=settings.fit.solver,
+        rank=rank,
+        leave_out=True,
     )
 
 

@@ -24,9 +24,10 @@ from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.prediction import Prediction
+from scalefit.inference.scores import score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
@@ -278,6 +279,8 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 },
                 "objective": _objective(fit),
                 "aicc": number(ranked.aicc),
+                "bic": number(ranked.bic),
+                "same_as": ranked.same_as or None,
                 "delta": number(ranked.delta),
                 "weight": number(ranked.weight),
                 "extrapolation": {
@@ -286,7 +289,11 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "mean_error": number(told.error.mean()) if told.count else None,
                     "coverage": number(told.coverage(level)),
                     "level": level,
+                    "z": number(score(told, level).z),
+                    "crps": number(score(told, level).crps),
+                    "by_distance": _by_distance(told, level),
                 },
+                "leave_one_out": _by_distance(ranked.left_out, level),
                 "notes": notes(fit.notes),
             }
         )
@@ -306,8 +313,9 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 "weight": 0.0,
                 "extrapolation": {
                     "forecasts": 0, "rmse": None, "mean_error": None, "coverage": None,
-                    "level": level,
+                    "level": level, "z": None, "crps": None, "by_distance": [],
                 },
+                "leave_one_out": [],
                 "notes": [],
             }
         )  # fmt: skip
@@ -315,9 +323,21 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
         **header("scalefit.compare/1", compared.table, compared.observations, seed),
         "laws": laws,
         "laws_tried": len(laws),
+        "rank": compared.comparison.rank,
+        "independent_share": number(compared.comparison.share),
+        "disagreeing": list(compared.comparison.disagreeing),
         "verdict": compared.comparison.verdict,
         "notes": notes(compared.comparison.notes),
     }
+
+
+def _by_distance(told: Forecasts | None, level: float) -> list[dict[str, Any]]:
+    if told is None:
+        return []
+    return [
+        {"distance": words, **{k: number(v) for k, v in one.__dict__.items()}}
+        for words, one in score_by_distance(told, level).items()
+    ]
 
 
 def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
 from scalefit.inference.objectives import parse_objective
+from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Refit
@@ -367,6 +368,7 @@ def compare(
     solver: str = "scalefit",
     rank: str = "aicc",
     ahead: Mapping[str, Array] | None = None,
+    leave_out: bool = False,
 ) -> Compared:
     """Laws ranked on the same runs, with what they would have forecast.
 
@@ -381,6 +383,7 @@ def compare(
         solver: As in `fit`.
         rank: `aicc` or `extrapolation`.
         ahead: Points to be predicted, by role; gates look as far.
+        leave_out: Also forecast each budget from all the others.
 
     Raises:
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
@@ -419,4 +422,7 @@ def compare(
         ahead={names[role]: v for role, v in (ahead or {}).items() if role in names},
         rank=rank,
     )
+    if leave_out:
+        whole = tuple(replace(r, left_out=leave_one_out(r.fit)) for r in ranked.laws)
+        ranked = replace(ranked, laws=whole)
     return Compared(ranked, unfitted, runs, observations, roles)
