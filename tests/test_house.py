@@ -13,7 +13,7 @@ import pytest
 import scalefit
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("fit", "compare", "predict", "optimum", "check", "report", "explain", "laws")
+COMMANDS = ("fit", "compare", "predict", "optimum", "check", "report", "rollout", "explain", "laws")
 HEAVY = ("numpy", "scipy", "lmfit", "pyarrow", "pandas", "matplotlib", "jinja2", "rich")
 
 

@@ -82,6 +82,18 @@ def compare(
 
 @app.command()
 @shares_options
+def rollout(given: dict[str, Any]) -> None:
+    """Go back to each earlier stage of the runs: what would have been predicted, did it cover?
+
+    Example: scalefit rollout data/chinchilla-subset/runs.csv --law auto
+    """
+    from scalefit.pipeline import commands
+
+    _deliver(commands.rollout(settings_of(given)), given)
+
+
+@app.command()
+@shares_options
 def predict(
     given: dict[str, Any],
     at: Annotated[

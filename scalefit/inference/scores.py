@@ -12,7 +12,7 @@ from scalefit.core.observations import Array, IntArray
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts, _fits_below, _spread, budgets
 
-_DISTANCES: Mapping[str, tuple[float, float]] = {
+DISTANCES: Mapping[str, tuple[float, float]] = {
     "inside": (-1.0, 0.0),
     "to 0.5 decades": (0.0, 0.5),
     "0.5 to 1.5 decades": (0.5, 1.5),
@@ -61,7 +61,7 @@ def score(told: Forecasts, level: float) -> Score:
 def score_by_distance(told: Forecasts, level: float) -> dict[str, Score]:
     """Scores by the distance beyond what was fitted, for distances that occur."""
     found = {}
-    for words, (low, high) in _DISTANCES.items():
+    for words, (low, high) in DISTANCES.items():
         chosen = (told.decades > low) & (told.decades <= high)
         if chosen.any():
             found[words] = score(_taken(told, chosen), level)

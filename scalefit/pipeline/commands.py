@@ -29,6 +29,7 @@ from scalefit.pipeline import averages, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.holdout import parse_held
 from scalefit.pipeline.holdout import report as scored_report
+from scalefit.pipeline.rollout import report as rolled_out
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -99,6 +100,12 @@ def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
     held = parse_held(holdout)
     table = _table(settings, [column for column in (by, held.column) if column])
     return Outcome(scored_report(settings, table, by, held, _manifest(settings, table)))
+
+
+def rollout(settings: Settings) -> Outcome:
+    """What would have been predicted at each earlier stage of the project."""
+    table = _table(settings)
+    return Outcome(rolled_out(settings, table, _manifest(settings, table)))
 
 
 def predict(settings: Settings) -> Outcome:

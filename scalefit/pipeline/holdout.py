@@ -15,6 +15,7 @@ from scalefit.core.numbers import shown
 from scalefit.core.observations import Array
 from scalefit.inference.prediction import Prediction
 from scalefit.pipeline import averages, documents, steps
+from scalefit.pipeline.rollout import taken
 from scalefit.tables.arrays import codes, floats
 from scalefit.tables.reports import Report, Section
 from scalefit.tables.runs import RunTable
@@ -97,7 +98,7 @@ def groups_of(table: RunTable, by: str, held: Held) -> list[tuple[str, RunTable,
     found = []
     for name in dict.fromkeys(names.tolist()):
         of = names == name
-        found.append((str(name), _taken(table, of & ~out), _taken(table, of & out)))
+        found.append((str(name), taken(table, of & ~out), taken(table, of & out)))
     sound = [g for g in found if g[1].rows >= _FEWEST and g[2].rows]
     if not sound:
         raise InputError("no group has both rows to fit and rows held out", "check --holdout")
@@ -120,13 +121,10 @@ def _same(label: str, value: str) -> bool:
         return False
 
 
-def _taken(table: RunTable, chosen: Any) -> RunTable:
-    return replace(table, table=table.table.filter(pa.array(chosen)), row=table.row[chosen])
-
-
 def score_group(settings: Settings, name: str, fitted: RunTable, held: RunTable) -> Group:
     """Fit every law to the rows of a group and score it on the rows held out."""
-    roles = steps.roles_for(steps.suitable(fitted, settings.fit.x)[0], fitted, settings.fit.x)
+    law = steps.first_law(settings.fit.named, fitted, settings.fit.x)
+    roles = steps.roles_for(law, fitted, settings.fit.x)
     points = {role: floats(held.table.column(role)) for role in roles.values()}
     loss = floats(held.table.column("L"))
     averaged, scores = None, []

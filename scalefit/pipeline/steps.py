@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scalefit.config import LawChoice
 from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
@@ -354,6 +355,17 @@ def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
         if (law.inputs == ("x",) and one_axis)
         or (law.inputs != ("x",) and set(law.inputs) <= roles)
     )
+
+
+def first_law(choices: Sequence[LawChoice], table: RunTable, x: str = "") -> Law:
+    """The first law that is named; without any, the law that stands for such runs by default.
+
+    That is chinchilla for runs with N and D, power-floor else.
+    """
+    if choices:
+        return named(choices[0].name)
+    both = {"N", "D"} <= set(table.table.column_names) and not x
+    return LAWS.get("chinchilla" if both else "power-floor")
 
 
 def compare(
