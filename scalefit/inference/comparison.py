@@ -17,6 +17,7 @@ from scalefit.inference.gates import (
     GATES,
     Points,
     Verdict,
+    candidates,
     default_ahead,
     judge,
     structure_p,
@@ -116,7 +117,9 @@ def compare(
     twins = _twins(fits, adequate, ahead)
     counted = adequate & np.array([fit.law.name not in twins for fit in fits])
     plain = np.array([aicc(fit) for fit in fits])
-    share = effective_share([fit for fit, good in zip(fits, counted, strict=True) if good])
+    # Over the laws with a shape in their residuals as well: leaving them out would argue in a
+    # circle, that noise is white because the law that follows its every turn says so.
+    share = effective_share(candidates(fits))
     scores = np.array([effective_aicc(fit, share) for fit in fits])
     delta, weight = _weights(np.where(np.isfinite(plain), scores, np.inf), counted)
     ranked = [

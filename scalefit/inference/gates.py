@@ -168,7 +168,7 @@ class Structure:
         words = f"(p = {own:.2g})"
         if own > STRUCTURE_LEVEL:
             return Verdict(self.name, True, f"no shape in the residuals {words}")
-        good = [r for r in rivals if _may_explain(r, rivals)]
+        good = candidates(rivals)
         share = effective_share(good)
         margin = effective_aicc(fit, share) - _NEGLIGIBLE
         for rival in good:
@@ -208,9 +208,10 @@ class ClosedProfile:
         )
 
 
-def _may_explain(fit: Fit, rivals: Sequence[Fit]) -> bool:
-    """Whether a law meets the gates that come before the shape of residuals."""
-    return all(gate().judge(fit, rivals).passed for gate in (EnoughData, Converged, ResidualScale))
+def candidates(fits: Sequence[Fit]) -> list[Fit]:
+    """The laws that meet the gates that come before the shape of residuals."""
+    first = (EnoughData, Converged, ResidualScale)
+    return [fit for fit in fits if all(gate().judge(fit, fits).passed for gate in first)]
 
 
 def trimmed_rms(fit: Fit) -> float:
