@@ -61,6 +61,9 @@ def compare(
     rank: Annotated[
         str, typer.Option(help="Rank by aicc, or by extrapolation: forecasts of larger budgets.")
     ] = "aicc",
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also test laws against each other; takes longer.")
+    ] = False,
     by: Annotated[
         str | None, typer.Option(help="Column of groups to fit and score one by one.")
     ] = None,
@@ -77,7 +80,7 @@ def compare(
     if holdout is not None:
         _deliver(commands.hold_out(settings, holdout, by or ""), given)
     else:
-        _deliver(commands.compare(settings, rank), given)
+        _deliver(commands.compare(settings, rank, tests=tests), given)
 
 
 @app.command()

@@ -258,3 +258,13 @@ OPTIMUM_LEFT_OUT = DOUBTS.add(
         remedy="scalefit optimum --law NAME says what is wrong with that law.",
     )
 )
+MANY_LAWS = DOUBTS.add(
+    Doubt(
+        name="many-laws",
+        severity="note",
+        trigger="more than ten laws were compared",
+        meaning="The best of many looks better than it is.",
+        remedy="Trust the winner only if its margin is not expected by chance, or name the few "
+        "laws that were meant before looking.",
+    )
+)

@@ -69,6 +69,7 @@ def broken_power(
         example=example,
         within=within,
         ordered=in_order if breaks > 1 else None,
+        holds=("power", "power-floor") if within is None else (*within.holds, within.name),
     )
 
 

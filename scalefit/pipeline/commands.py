@@ -25,7 +25,7 @@ from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, documents, steps, story
+from scalefit.pipeline import averages, contests, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.holdout import parse_held
 from scalefit.pipeline.holdout import report as scored_report
@@ -78,18 +78,24 @@ def fit(settings: Settings) -> Outcome:
     )
 
 
-def compare(settings: Settings, rank: str = "aicc") -> Outcome:
+def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> Outcome:
     """Compare laws on the same runs."""
     compared = _compared(settings, rank=rank)
     level = settings.uncertainty.level
+    sections = [
+        *story.comparison_sections(compared, level),
+        story.leave_out_section(compared, level),
+    ]
+    document = documents.compare_document(compared, settings.seed, level)
+    if tests:
+        found = contests.all_tests(compared, seed=settings.seed)
+        sections.insert(1, contests.section(found))
+        document["tests"] = contests.document(found)
     return Outcome(
         Report(
             title="scalefit compare",
-            sections=(
-                *story.comparison_sections(compared, level),
-                story.leave_out_section(compared, level),
-            ),
-            document=documents.compare_document(compared, settings.seed, level),
+            sections=tuple(sections),
+            document=document,
             manifest=_manifest(settings, compared.table),
         )
     )
