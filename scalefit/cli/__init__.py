@@ -52,14 +52,47 @@ def fit(given: dict[str, Any]) -> None:
 
 @app.command()
 @shares_options
-def compare(given: dict[str, Any]) -> None:
+def compare(
+    given: dict[str, Any],
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows to hold out; laws are scored on them."),
+    ] = None,
+    rank: Annotated[
+        str, typer.Option(help="Rank by aicc, or by extrapolation: forecasts of larger budgets.")
+    ] = "aicc",
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also test laws against each other; takes longer.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Column of groups to fit and score one by one.")
+    ] = None,
+) -> None:
     """Rank laws on the same runs; without --law all that suit the columns.
 
     Example: scalefit compare data/chinchilla-subset/runs.csv --law chinchilla --law kaplan
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.compare(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is not None and holdout is None:
+        raise InputError("--by needs rows to score on", "add --holdout COLUMN=VALUE")
+    if holdout is not None:
+        _deliver(commands.hold_out(settings, holdout, by or ""), given)
+    else:
+        _deliver(commands.compare(settings, rank, tests=tests), given)
+
+
+@app.command()
+@shares_options
+def rollout(given: dict[str, Any]) -> None:
+    """Go back to each earlier stage of the runs: what would have been predicted, did it cover?
+
+    Example: scalefit rollout data/chinchilla-subset/runs.csv --law auto
+    """
+    from scalefit.pipeline import commands
+
+    _deliver(commands.rollout(settings_of(given)), given)
 
 
 @app.command()
@@ -244,6 +277,36 @@ def laws_show(
     from scalefit.pipeline import commands
 
     _show(commands.laws_section([name]), json)
+
+
+@laws_app.command("new")
+def laws_new(
+    name: Annotated[str, typer.Argument(help="Name of the new law, such as my-law.")],
+) -> None:
+    """Write NAME.toml, a law as text to begin from.
+
+    Example: scalefit laws new my-law
+    """
+    from scalefit.pipeline import lawfiles
+
+    typer.echo(f"wrote {lawfiles.new(name)}", err=True)
+
+
+@laws_app.command("test")
+def laws_test(
+    name: Annotated[str, typer.Argument(help="FILE.toml, or a law of the library.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Try on one law what every law promises; exit code 1 if a promise is broken.
+
+    Example: scalefit laws test chinchilla
+    """
+    from scalefit.pipeline import lawfiles
+
+    outcome = lawfiles.test(name)
+    _show(outcome.report, json)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
 
 
 @app.command()

@@ -102,7 +102,10 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "law": (
         Annotated[
             list[str] | None,
-            typer.Option(help="Law by name; see scalefit laws list.", rich_help_panel=_FIT),
+            typer.Option(
+                help="Law by name (scalefit laws list) or FILE.toml (scalefit laws new).",
+                rich_help_panel=_FIT,
+            ),
         ],
         None,
     ),

@@ -54,6 +54,7 @@ class Allocation:
         level: Of every interval.
         method: That made them, in words.
         df: Its degrees of freedom.
+        average: Laws and their weights, where several are averaged.
     """
 
     budget: Array
@@ -73,6 +74,7 @@ class Allocation:
     level: float
     method: str
     df: float
+    average: tuple[tuple[str, float], ...] = ()
 
 
 def allocate(

@@ -207,3 +207,64 @@ RANKINGS_DISAGREE = DOUBTS.add(
         remedy="Let the interval cover both.",
     )
 )
+NO_ADEQUATE_LAW = DOUBTS.add(
+    Doubt(
+        name="no-adequate-law",
+        severity="refusal",
+        trigger="every candidate fails a gate: too few runs, no minimum, residuals far above those "
+        "of the closest law, a rise where theory says fall, or an open profile",
+        meaning="No candidate describes the runs that there are, so none is extended beyond them.",
+        remedy="Add runs, give another law with --law NAME or FILE.toml, or name one law alone to "
+        "see what it says at your own risk.",
+    )
+)
+CORRELATED_ROWS = DOUBTS.add(
+    Doubt(
+        name="correlated-rows",
+        severity="note",
+        trigger="residuals of neighbouring rows, or of rows of one run, go together",
+        meaning="The rows hold less evidence than their number says, as checkpoints of one curve "
+        "do; AICc and weights count the independent runs that they are worth.",
+        remedy="Nothing, or name the runs with --col run=NAME.",
+    )
+)
+RESIDUAL_SHAPE = DOUBTS.add(
+    Doubt(
+        name="residual-shape",
+        severity="warning",
+        trigger="residuals are ordered along the scale, or squares of the log inputs explain them "
+        "(p <= 0.01)",
+        meaning="The law misses the runs in a pattern, not at random; expect a bias that grows "
+        "with the distance.",
+        remedy="Try a law with one more parameter, or trust the headline interval only.",
+    )
+)
+AVERAGED_LAWS = DOUBTS.add(
+    Doubt(
+        name="averaged-laws",
+        severity="note",
+        trigger="the law is auto: adequate laws are averaged by their Akaike weights",
+        meaning="The number belongs to no single law; the interval holds the variance within and "
+        "between the laws.",
+        remedy="scalefit compare shows every law that was tried.",
+    )
+)
+OPTIMUM_LEFT_OUT = DOUBTS.add(
+    Doubt(
+        name="law-without-optimum",
+        severity="warning",
+        trigger="a law of the average has no best split of the budget",
+        meaning="The average is that of the other laws, with their weights scaled up.",
+        remedy="scalefit optimum --law NAME says what is wrong with that law.",
+    )
+)
+MANY_LAWS = DOUBTS.add(
+    Doubt(
+        name="many-laws",
+        severity="note",
+        trigger="more than ten laws were compared",
+        meaning="The best of many looks better than it is.",
+        remedy="Trust the winner only if its margin is not expected by chance, or name the few "
+        "laws that were meant before looking.",
+    )
+)

@@ -54,6 +54,7 @@ class Prediction:
         level: Of every interval.
         method: That made them, in words.
         df: Its degrees of freedom.
+        average: Laws and their weights, where several are averaged.
     """
 
     points: Mapping[str, Array]
@@ -66,6 +67,7 @@ class Prediction:
     level: float
     method: str
     df: float
+    average: tuple[tuple[str, float], ...] = ()
 
 
 def predict(

@@ -24,11 +24,13 @@ from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.prediction import Prediction
+from scalefit.inference.scores import score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
+from scalefit.laws.text import parse_law
 from scalefit.pipeline.steps import Compared, Estimate, method_named
 from scalefit.tables.runs import RunTable
 
@@ -167,6 +169,14 @@ def _about(estimate: Estimate, stamp: bool) -> dict[str, Any]:
     return about
 
 
+def _averaged(found: Prediction | Allocation) -> dict[str, Any]:
+    """What says that several laws speak, if they do; `fit` is then that of the heaviest."""
+    if not found.average:
+        return {}
+    laws = [{"law": name, "weight": number(weight)} for name, weight in found.average]
+    return {"law": "auto", "average": laws}
+
+
 def predict_document(
     estimate: Estimate, found: Prediction, asked: Sequence[Mapping[str, float]], *, stamp: bool
 ) -> dict[str, Any]:
@@ -203,6 +213,7 @@ def predict_document(
     return {
         **header("scalefit.predict/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "rows": rows,
         "tau": _tau(found.law_error),
         "notes": notes(estimate.draws.notes),
@@ -239,6 +250,7 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
     return {
         **header("scalefit.optimum/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "exponents": {"N": with_value(found.exponent_N), "D": with_value(found.exponent_D)},
         "convention": "C = 6 N D",
         "rows": rows,
@@ -267,6 +279,8 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 },
                 "objective": _objective(fit),
                 "aicc": number(ranked.aicc),
+                "bic": number(ranked.bic),
+                "same_as": ranked.same_as or None,
                 "delta": number(ranked.delta),
                 "weight": number(ranked.weight),
                 "extrapolation": {
@@ -275,7 +289,11 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "mean_error": number(told.error.mean()) if told.count else None,
                     "coverage": number(told.coverage(level)),
                     "level": level,
+                    "z": number(score(told, level).z),
+                    "crps": number(score(told, level).crps),
+                    "by_distance": _by_distance(told, level),
                 },
+                "leave_one_out": _by_distance(ranked.left_out, level),
                 "notes": notes(fit.notes),
             }
         )
@@ -295,8 +313,9 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 "weight": 0.0,
                 "extrapolation": {
                     "forecasts": 0, "rmse": None, "mean_error": None, "coverage": None,
-                    "level": level,
+                    "level": level, "z": None, "crps": None, "by_distance": [],
                 },
+                "leave_one_out": [],
                 "notes": [],
             }
         )  # fmt: skip
@@ -304,9 +323,21 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
         **header("scalefit.compare/1", compared.table, compared.observations, seed),
         "laws": laws,
         "laws_tried": len(laws),
+        "rank": compared.comparison.rank,
+        "independent_share": number(compared.comparison.share),
+        "disagreeing": list(compared.comparison.disagreeing),
         "verdict": compared.comparison.verdict,
         "notes": notes(compared.comparison.notes),
     }
+
+
+def _by_distance(told: Forecasts | None, level: float) -> list[dict[str, Any]]:
+    if told is None:
+        return []
+    return [
+        {"distance": words, **{k: number(v) for k, v in one.__dict__.items()}}
+        for words, one in score_by_distance(told, level).items()
+    ]
 
 
 def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[str, Any]:
@@ -325,6 +356,7 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "fix": dict(estimate.fit.fixed),
             "bound": {k: list(v) for k, v in settings.fit.bound.items() if k in estimate.law.names},
             "roles": dict(estimate.roles),
+            "law_text": estimate.law.text,
         }
         for estimate in estimates
     ]
@@ -410,7 +442,8 @@ def _real(value: Any) -> float:
 
 
 def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) -> Estimate:
-    law = LAWS.get(str(one["law"]))
+    text = str(part.get("law_text", ""))
+    law = parse_law(text, "the saved law") if text else LAWS.get(str(one["law"]))
     arrays = part["runs"]
     runs = Observations(
         inputs={name: _floats(arrays["inputs"][name]) for name in law.inputs},

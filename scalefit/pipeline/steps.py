@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scalefit.config import RunsSettings
-from scalefit.core.errors import FitError, InputError
+from scalefit.config import LawChoice, RunsSettings
+from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
@@ -21,11 +21,13 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
 from scalefit.inference.objectives import parse_objective
+from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Refit
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import by_name
+from scalefit.laws.text import named
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -44,6 +46,7 @@ class Estimate:
         roles: Input of the law to the role that plays it.
         table: The runs as they were read.
         seed: Of the draws.
+        told: Rolling-origin forecasts, if they are known already.
     """
 
     fit: Fit
@@ -52,6 +55,12 @@ class Estimate:
     roles: Mapping[str, str]
     table: RunTable
     seed: int
+    told: Forecasts | None = None
+
+    @property
+    def lead(self) -> Estimate:
+        """Itself: the law that speaks for the answer."""
+        return self
 
     @property
     def law(self) -> Law:
@@ -99,7 +108,7 @@ class Estimate:
     @cached_property
     def forecasts(self) -> Forecasts:
         """What the law would have forecast at each earlier stage."""
-        return rolling_origin(self.fit)
+        return self.told if self.told is not None else rolling_origin(self.fit)
 
     @cached_property
     def law_error(self) -> LawError:
@@ -190,7 +199,7 @@ def fit(
     """
     if not 0.5 <= level < 1:
         raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
-    chosen = LAWS.get(law) if isinstance(law, str) else law
+    chosen = named(law) if isinstance(law, str) else law
     roles = roles_for(chosen, runs, x)
     observations = select(runs, roles, cluster=cluster)
     goal = parse_objective(objective) if isinstance(objective, str) else objective
@@ -198,7 +207,7 @@ def fit(
     point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed, fan=_fan(jobs)),
+        draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
         level=level,
         roles=roles,
         table=runs,
@@ -206,7 +215,7 @@ def fit(
     )
 
 
-def _fan(jobs: int) -> Fan | None:
+def fan_of(jobs: int) -> Fan | None:
     """Spans of refits over so many processes, or None for one."""
     if jobs <= 1:
         return None
@@ -333,12 +342,14 @@ class Compared:
         unfitted: Laws that could not be fitted at all, with the reason.
         table: The runs.
         observations: The rows that every law was fitted to.
+        roles: Law to which role plays each of its inputs.
     """
 
     comparison: comparisons.Comparison
     unfitted: Mapping[str, str]
     table: RunTable
     observations: Observations
+    roles: Mapping[str, Mapping[str, str]]
 
 
 def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
@@ -353,6 +364,17 @@ def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
     )
 
 
+def first_law(choices: Sequence[LawChoice], table: RunTable, x: str = "") -> Law:
+    """The first law that is named; without any, the law that stands for such runs by default.
+
+    That is chinchilla for runs with N and D, power-floor else.
+    """
+    if choices:
+        return named(choices[0].name)
+    both = {"N", "D"} <= set(table.table.column_names) and not x
+    return LAWS.get("chinchilla" if both else "power-floor")
+
+
 def compare(
     runs: RunTable,
     laws: Sequence[str | Law | tuple[str, str]] = (),
@@ -363,6 +385,9 @@ def compare(
     fix: Mapping[str, float] | None = None,
     bound: Mapping[str, tuple[float, float]] | None = None,
     solver: str = "scalefit",
+    rank: str = "aicc",
+    ahead: Mapping[str, Array] | None = None,
+    leave_out: bool = False,
 ) -> Compared:
     """Laws ranked on the same runs, with what they would have forecast.
 
@@ -375,13 +400,18 @@ def compare(
         fix: Parameters held at a value, in the laws that have them.
         bound: Parameters kept between two values, likewise.
         solver: As in `fit`.
+        rank: `aicc` or `extrapolation`.
+        ahead: Points to be predicted, by role; gates look as far.
+        leave_out: Also forecast each budget from all the others.
 
     Raises:
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
     """
+    if rank not in comparisons.RANKS:
+        raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
-        (LAWS.get(law[0]), law[1]) if isinstance(law, tuple)
-        else (LAWS.get(law), x) if isinstance(law, str)
+        (named(law[0]), law[1]) if isinstance(law, tuple)
+        else (named(law), x) if isinstance(law, str)
         else (law, x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
@@ -390,9 +420,11 @@ def compare(
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
+    roles: dict[str, Mapping[str, str]] = {}
     observations: Observations | None = None
     for law, axis in chosen:
-        own = select(runs, roles_for(law, runs, axis), cluster=cluster)
+        roles[law.name] = roles_for(law, runs, axis)
+        own = select(runs, roles[law.name], cluster=cluster)
         observations = observations or own
         held = {k: v for k, v in (fix or {}).items() if k in law.names}
         kept = {k: v for k, v in (bound or {}).items() if k in law.names}
@@ -402,5 +434,14 @@ def compare(
         fits.append(fit_law(law, own, objective=goal, fix=held, bound=kept, solver=solver))
     if not fits or observations is None:
         raise InputError("no law could be fitted: " + "; ".join(unfitted.values()), "add runs")
-    ranked = comparisons.compare(fits, [rolling_origin(one) for one in fits])
-    return Compared(ranked, unfitted, runs, observations)
+    names = {role: name for own in roles.values() for name, role in own.items()}
+    ranked = comparisons.compare(
+        fits,
+        [rolling_origin(one) for one in fits],
+        ahead={names[role]: v for role, v in (ahead or {}).items() if role in names},
+        rank=rank,
+    )
+    if leave_out:
+        whole = tuple(replace(r, left_out=leave_one_out(r.fit)) for r in ranked.laws)
+        ranked = replace(ranked, laws=whole)
+    return Compared(ranked, unfitted, runs, observations, roles)
