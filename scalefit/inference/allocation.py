@@ -122,7 +122,7 @@ def allocate(
         )
     sizes = best_size(law, draws.theta, budgets)
     sound = np.isfinite(sizes).all(axis=1)
-    kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound]})
+    kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound], "number": draws.number[sound]})
     half = budgets / FLOP_PER_PARAMETER_TOKEN
     n, n_draws = np.exp(estimate), np.exp(sizes[sound])
     d, d_draws = half / n, half / n_draws
@@ -151,7 +151,7 @@ def allocate(
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,
         level=level,
-        method=draws.method.words,  # type: ignore[attr-defined]
+        method=draws.method.words,
         df=draws.df,
     )
 

@@ -108,7 +108,7 @@ NO_INTERVAL = DOUBTS.add(
     Doubt(
         name="no-interval",
         severity="refusal",
-        trigger="too few clusters for the law, or more than 20 % of the refits failed",
+        trigger="more than 20 % of the refits failed, or the method does not suit the runs",
         meaning="An interval would not mean what it says.",
         remedy="Add independent runs, or choose a law with fewer parameters.",
     )
@@ -117,8 +117,9 @@ FEW_RUNS = DOUBTS.add(
     Doubt(
         name="too-few-runs",
         severity="refusal",
-        trigger="clusters are fewer than the law's parameters plus three",
-        meaning="Parameters and noise cannot both be learnt from so few runs.",
+        trigger="independent runs are fewer than the law's free parameters plus three",
+        meaning="Parameters and noise cannot both be learnt from so few runs: any interval would "
+        "be theatre, so none is given.",
         remedy="Add runs or choose a law with fewer parameters.",
     )
 )
@@ -136,7 +137,7 @@ COLLINEAR_DESIGN = DOUBTS.add(
 ASSUMED_LAW_ERROR = DOUBTS.add(
     Doubt(
         name="assumed-law-error",
-        severity="note",
+        severity="warning",
         trigger="fewer than three rolling-origin forecasts could be made from the runs",
         meaning="How far the law is wrong per decade of extrapolation could not be measured, so "
         "2 % of the loss per decade is assumed; this sets the width of far intervals.",
@@ -205,5 +206,26 @@ RANKINGS_DISAGREE = DOUBTS.add(
         trigger="the law of least AICc is not the law that forecast the largest budgets best",
         meaning="Best fit and best forecaster are different laws.",
         remedy="Let the interval cover both.",
+    )
+)
+ROWS_ARE_NOT_RUNS = DOUBTS.add(
+    Doubt(
+        name="rows-are-not-runs",
+        severity="refusal",
+        trigger="rows are taken as independent although they are checkpoints of a few runs",
+        meaning="Checkpoints of a run share its luck. Intervals that count them as runs cover "
+        "about 40 % where they say 95 %, so none is given.",
+        remedy="Name the column that tells runs apart with --col run=NAME (and --last for final "
+        "losses only), or use --cluster size.",
+    )
+)
+WEIGHED_BY_LOSS_SE = DOUBTS.add(
+    Doubt(
+        name="weighed-by-loss-se",
+        severity="note",
+        trigger="a column loss_se says how well each loss was measured, and the rows differ",
+        meaning="Each row counts by the inverse of its variance: the noise of a run plus the "
+        "square of its own standard error.",
+        remedy="None needed; map loss_se to nothing, or give a weight column, for other weights.",
     )
 )

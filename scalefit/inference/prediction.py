@@ -106,7 +106,7 @@ def predict(
         notes=notes,
         law_error=error,
         level=level,
-        method=draws.method.words,  # type: ignore[attr-defined]
+        method=draws.method.words,
         df=draws.df,
     )
 

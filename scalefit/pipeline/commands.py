@@ -33,7 +33,7 @@ from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"run", "row"})
+_ROLES_BY_NAME = frozenset({"run", "row", "size"})
 
 
 @dataclass(frozen=True)

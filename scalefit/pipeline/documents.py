@@ -138,7 +138,7 @@ def _objective(fit: Fit) -> dict[str, Any]:
 def interval_of(draws: Draws, level: float) -> dict[str, Any]:
     """What made the intervals."""
     return {
-        "method": draws.method.words,  # type: ignore[attr-defined]
+        "method": draws.method.words,
         "level": level,
         "df": number(draws.df),
         "clusters": draws.clusters,
@@ -317,6 +317,8 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "runs": _arrays(estimate.fit.runs),
             "theta": [float(v) for v in estimate.fit.theta],
             "draws": [[float(v) for v in row] for row in estimate.draws.theta],
+            "number": [int(k) for k in estimate.draws.number],
+            "draw_notes": notes(estimate.draws.notes),
             "failed": list(estimate.draws.failed),
             "tried": estimate.draws.tried,
             "objective": _spelled(estimate.fit.objective),
@@ -345,6 +347,8 @@ def _arrays(runs: Observations) -> dict[str, Any]:
         "row": [int(x) for x in runs.row],
         "scale": [float(x) for x in runs.scale],
         "scale_name": runs.scale_name,
+        "cluster_name": runs.cluster_name,
+        "beside": {k: [number(x) for x in v] for k, v in runs.beside.items()},
     }
 
 
@@ -420,11 +424,19 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         row=np.array(arrays["row"], dtype=np.int64),
         scale=_floats(arrays["scale"]),
         scale_name=str(arrays["scale_name"]),
+        cluster_name=str(arrays["cluster_name"]),
+        beside={
+            str(k): np.array([np.nan if x is None else _real(x) for x in v])
+            for k, v in arrays["beside"].items()
+        },
     )
     theta = _floats(part["theta"])
     if theta.size != len(law.parameters) or {len(row) for row in part["draws"]} - {theta.size}:
         raise ValueError("the number of parameters does not fit the law")
-    sizes = {v.size for v in (*runs.inputs.values(), runs.loss, runs.weight, runs.scale)}
+    rowwise = (*runs.inputs.values(), runs.loss, runs.weight, runs.scale, *runs.beside.values())
+    sizes = {v.size for v in rowwise}
+    if len(part["number"]) != len(part["draws"]):
+        raise ValueError("the numbers of the refits do not fit the refits")
     if len(sizes | {runs.cluster.size, runs.row.size}) != 1:
         raise ValueError("columns of the runs differ in length")
     again = fit_law(
@@ -445,17 +457,14 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         fit=again,
         draws=Draws(
             theta=draws,
+            number=np.array([int(k) for k in part["number"]], dtype=np.int64),
             estimate=again.theta,
             method=method,
             df=method.df(runs),
             clusters=runs.clusters,
             tried=int(part["tried"]),
             failed=tuple(int(k) for k in part["failed"]),
-            notes=tuple(
-                Note(n["code"], n["severity"], n["message"])
-                for n in one["notes"]
-                if n["code"] in ("no-interval", "failed-replicates")
-            ),
+            notes=tuple(Note(n["code"], n["severity"], n["message"]) for n in part["draw_notes"]),
         ),
         level=_real(part["level"]),
         roles={str(k): str(v) for k, v in part["roles"].items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
+from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
+from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_of, rolling_origin
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
@@ -187,7 +188,12 @@ def fit(
     observations = select(runs, roles, cluster=cluster)
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     method = method_named(interval, draws) if isinstance(interval, str) else interval
-    point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
+    how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
+    point = fit_law(chosen, observations, **how)
+    weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
+    if weighed is not None:
+        point = fit_law(chosen, weighed[0], **how)
+        point = replace(point, notes=(*point.notes, weighed[1]))
     return Estimate(
         fit=point,
         draws=draw(point, method, seed=seed, fan=_fan(jobs)),

@@ -163,7 +163,7 @@ def interval_words(draws: Draws, level: float) -> str:
     df = f", {draws.df:g} degrees of freedom" if math.isfinite(draws.df) else ""
     failed = f", {len(draws.failed)} of {draws.tried} refits failed" if draws.failed else ""
     return (
-        f"{100 * level:g} % intervals: {draws.method.words}{df}, "  # type: ignore[attr-defined]
+        f"{100 * level:g} % intervals: {draws.method.words}{df}, "
         f"{draws.tried} refits over {draws.clusters} clusters{failed}."
     )
 

@@ -414,7 +414,7 @@ def some_rows(count, spread=0.003):
 def test_a_row_more_than_parameters_is_fitted_by_the_normal_likelihood_without_intervals():
     fit = document("fit", "-", "--law", "chinchilla", stdin=some_rows(6))["fits"][0]
     codes = {note["code"] for note in fit["notes"]}
-    assert {"t-unbounded", "few-degrees-of-freedom", "no-interval"} <= codes
+    assert {"t-unbounded", "few-degrees-of-freedom", "too-few-runs"} <= codes
     assert fit["objective"]["name"] == "gaussian"
     assert {p["low"] for p in fit["parameters"].values()} == {None}
     plenty = document("fit", "-", "--law", "chinchilla", stdin=some_rows(12))["fits"][0]

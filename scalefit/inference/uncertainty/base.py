@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.registry import Registry
-from scalefit.inference import doubts
+from scalefit.inference import doubts, evidence
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution, joined, solve
 
@@ -41,6 +41,7 @@ class Method(Protocol):
     """Weighs the runs for each refit, and makes intervals of what the refits say."""
 
     name: ClassVar[str]
+    words: ClassVar[str]
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """Row weights of replicates `start` to `stop`, shape (stop - start, n)."""
@@ -54,8 +55,39 @@ class Method(Protocol):
         """Degrees of freedom of the interval; infinite where none are used."""
         ...
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
-        """Interval of a quantity, from its estimate (m,) and its value in each refit (R, m)."""
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """Interval of a quantity, from its estimate (m,) and its value in each refit (R, m).
+
+        `number` (R,) says which refit each row of the values is: some may be missing.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnRefits(Protocol):
+    """A method that does more to the runs than weigh them, and so makes its refits itself."""
+
+    name: ClassVar[str]
+    words: ClassVar[str]
+
+    def refits(self, fit: Fit, seed: int, start: int, stop: int) -> Solution:
+        """Search vectors of replicates `start` to `stop`; each may have several rows, as many."""
+        ...
+
+    def count(self, runs: Observations) -> int:
+        """As in `Method`."""
+        ...
+
+    def df(self, runs: Observations) -> float:
+        """As in `Method`."""
+        ...
+
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """As in `Method`."""
         ...
 
 
@@ -69,6 +101,7 @@ class Draws:
 
     Attributes:
         theta: Shape (R, P), the refits that converged, in order of replicate number.
+        number: Which refit each row of theta is, shape (R,).
         estimate: The fit itself, shape (P,).
         method: What made them.
         df: Degrees of freedom of intervals.
@@ -79,8 +112,9 @@ class Draws:
     """
 
     theta: Array
+    number: IntArray
     estimate: Array
-    method: Method
+    method: Method | OwnRefits
     df: float
     clusters: int
     tried: int
@@ -98,18 +132,20 @@ class Refit:
     """Some refits of a fit: a task that any process can do by itself."""
 
     fit: Fit
-    method: Method
+    method: Method | OwnRefits
     seed: int
 
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from the estimate on."""
+        if isinstance(self.method, OwnRefits):
+            return self.method.refits(self.fit, self.seed, *span)
         runs = self.fit.runs
         weight = self.method.weights(runs, self.seed, *span) * runs.weight
         start = np.repeat(self.fit.u[None, :], span[1] - span[0], axis=0)
         return solve(self.fit.problem, self.fit.objective, weight, start, cold=False)
 
 
-def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> Draws:
+def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None) -> Draws:
     """Refit the law to every reweighted set of runs, starting from the estimate.
 
     Replicates are keyed by their number, never by worker or chunk: the same seed gives the same
@@ -129,13 +165,14 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
     task = Refit(fit, method, seed)
     found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])
     u, good = found.u, found.converged
-    failed = np.flatnonzero(~good)
+    failed = np.flatnonzero(~good.reshape(count, -1).all(axis=1))
     share = failed.size / max(1, count)
     if share > _NOTED_FAILED:
         doubt = doubts.NO_INTERVAL if share > _MOST_FAILED else doubts.FAILED_REPLICATES
         notes.append(doubt.note(f"{failed.size} of {count} refits did not converge"))
     return Draws(
         theta=problem.theta(problem.ordered(u[good])),
+        number=np.flatnonzero(good).astype(np.int64),
         estimate=fit.theta,
         method=method,
         df=method.df(runs),
@@ -147,15 +184,18 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
 
 
 def _design_notes(fit: Fit) -> list[Note]:
+    """Refusals that the runs themselves call for, whatever the method."""
     runs, p = fit.runs, fit.problem.p
+    notes = []
     if runs.clusters < p + 3:
-        return [
-            doubts.NO_INTERVAL.note(
+        notes.append(
+            doubts.FEW_RUNS.note(
                 f"{runs.clusters} independent runs for {p} free parameters and the noise: no "
                 f"interval; the fewest for this law is {p + 3}"
             )
-        ]
-    return []
+        )
+    notes += evidence.rows_that_are_no_runs(fit)
+    return notes
 
 
 def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log: bool) -> Interval:
@@ -164,7 +204,7 @@ def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log:
     Args:
         draws: What the values were computed from.
         estimate: The quantity at the fit, shape (m,).
-        values: The quantity at each draw, shape (R, m).
+        values: The quantity at each draw, shape (R, m); where it does not exist, not finite.
         level: Such as 0.95.
         log: Whether to form it on the logarithm, for positive quantities.
 
@@ -176,9 +216,10 @@ def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log:
     none = np.full(estimate.shape, np.nan)
     if draws.refused or values.shape[0] < 2:
         return Interval(estimate, none, none, none)
+    number = draws.number
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if log:
-            found = draws.method.interval(np.log(estimate), np.log(values), level, draws.df)
+            found = draws.method.interval(np.log(estimate), np.log(values), number, level, draws.df)
             return Interval(estimate, found.se, np.exp(found.low), np.exp(found.high))
-        found = draws.method.interval(estimate, values, level, draws.df)
+        found = draws.method.interval(estimate, values, number, level, draws.df)
     return Interval(estimate, found.se, found.low, found.high)

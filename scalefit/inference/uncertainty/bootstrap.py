@@ -48,7 +48,9 @@ class Bootstrap:
         """None are used."""
         return math.inf
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
         """Percentiles of the draws, linearly interpolated."""
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
         return Interval(estimate, values.std(axis=0, ddof=1), low, high)
