@@ -229,3 +229,66 @@ WEIGHED_BY_LOSS_SE = DOUBTS.add(
         remedy="None needed; map loss_se to nothing, or give a weight column, for other weights.",
     )
 )
+TRADE_OFF = DOUBTS.add(
+    Doubt(
+        name="parameters-trade-off",
+        severity="warning",
+        trigger="the scaled J'J has a condition number beyond 3e4, or two estimates are "
+        "correlated by more than 0.99",
+        meaning="Two parameters are nearly one in these runs. Predictions amid the runs are fine, "
+        "the separate values are fragile.",
+        remedy="Do not quote either alone; add runs that differ where the two act differently, "
+        "such as sizes at a quarter and four times the usual N.",
+    )
+)
+INFLUENTIAL_RUN = DOUBTS.add(
+    Doubt(
+        name="influential-run",
+        severity="warning",
+        trigger="leaving one run out moves a headline by more than the standard error that all "
+        "other runs give it",
+        meaning="That run decides the number.",
+        remedy="Look at the run: was it trained and evaluated like the others? Then report the "
+        "number with and without it.",
+    )
+)
+OBJECTIVES_DISAGREE = DOUBTS.add(
+    Doubt(
+        name="objectives-disagree",
+        severity="warning",
+        trigger="t:4, gaussian and huber:auto differ by more than a standard error on a headline",
+        meaning="What a few runs far off the law are worth decides the number.",
+        remedy="Look at the rows named. Keep t:4 if they are faults; change the law if they are "
+        "not.",
+    )
+)
+UNEVEN_SCATTER = DOUBTS.add(
+    Doubt(
+        name="uneven-scatter",
+        severity="warning",
+        trigger="a score test finds that |residual| changes with the log of the scale, p < 0.01",
+        meaning="One noise level for all runs is wrong: profile, residual and parametric "
+        "intervals are off.",
+        remedy="Keep the jackknife; give a weight or loss_se column if the noise is known.",
+    )
+)
+CLUSTERED_RESIDUALS = DOUBTS.add(
+    Doubt(
+        name="clustered-residuals",
+        severity="warning",
+        trigger="the residuals of rows of one model size or group correlate by more than 0.1",
+        meaning="Rows that are counted as independent share part of their error, so that "
+        "intervals are too narrow.",
+        remedy="Cluster by what they share: --cluster size, or --cluster group.",
+    )
+)
+LACK_OF_FIT = DOUBTS.add(
+    Doubt(
+        name="lack-of-fit",
+        severity="warning",
+        trigger="products of the log inputs explain residuals that the law left, p < 0.05",
+        meaning="The law misses a shape that the runs show; it will miss more of it further out.",
+        remedy="Compare other laws with scalefit compare; trust the headline interval, which "
+        "holds law error, and not the narrower ones.",
+    )
+)

@@ -24,7 +24,7 @@ from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
-from scalefit.pipeline import documents, steps, story
+from scalefit.pipeline import diagnosis, documents, steps, story
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -248,6 +248,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         pictures = (story.residual_figure(estimate),)
         on_page = []
     sections.append(replace(parameters, figures=pictures))
+    sections += diagnosis.sections(estimate.diagnostics)
     compared = _compared_for_report(settings, table)
     if compared is not None:
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
@@ -339,7 +340,8 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
 
 def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
     """Doubts about the fit that stand behind what is made of it."""
-    kept = [n for n in estimate.fit.notes if n.severity != "note"]
+    about_fit = (*estimate.fit.notes, *estimate.diagnostics.notes)
+    kept = [n for n in about_fit if n.severity != "note"]
     error = estimate.law_error if estimate.status in USABLE or stamp else None
     if error is not None and error.source == "assumed":
         kept.append(

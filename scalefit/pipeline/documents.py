@@ -29,6 +29,7 @@ from scalefit.inference.objectives import parse_objective
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
+from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate, method_named
 from scalefit.tables.runs import RunTable
 
@@ -42,12 +43,14 @@ def number(value: Any) -> float | None:
     return plain if math.isfinite(plain) else None
 
 
-def ends(found: Interval, k: int = 0) -> dict[str, float | None]:
-    """Low and high of entry k."""
-    return {"low": number(found.low[k]), "high": number(found.high[k])}
+def ends(found: Interval, k: int = 0) -> dict[str, Any]:
+    """Low and high of entry k; an end that nothing limits is null and named as open."""
+    both = {"low": found.low[k], "high": found.high[k]}
+    wide = [name for name, value in both.items() if math.isinf(value)]
+    return {**{name: number(v) for name, v in both.items()}, **({"open": wide} if wide else {})}
 
 
-def with_value(found: Interval, k: int = 0) -> dict[str, float | None]:
+def with_value(found: Interval, k: int = 0) -> dict[str, Any]:
     """Value, low and high of entry k."""
     return {"value": number(found.value[k]), **ends(found, k)}
 
@@ -70,6 +73,7 @@ def header(schema: str, table: RunTable, runs: Observations | None, seed: int) -
             "rows_read": table.rows_read,
             "rows_used": runs.n if runs is not None else table.rows,
             "clusters": runs.clusters if runs is not None else None,
+            "cluster_by": runs.cluster_name if runs is not None else None,
             "columns": dict(table.columns),
             "derived": dict(table.derived),
             "excluded": [{"row": e.row, "reason": e.reason} for e in table.excluded],
@@ -125,7 +129,8 @@ def fitted(estimate: Estimate) -> dict[str, Any]:
         },
         "derived": {name: with_value(found) for name, found in estimate.derived.items()},
         "sigma": number(noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))),
-        "notes": notes([*fit.notes, *draws.notes]),
+        "diagnostics": diagnosis.document(estimate.diagnostics, fit.runs),
+        "notes": notes(estimate.notes),
     }
 
 
@@ -456,6 +461,7 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
     return Estimate(
         fit=again,
         draws=Draws(
+            fit=again,
             theta=draws,
             number=np.array([int(k) for k in part["number"]], dtype=np.int64),
             estimate=again.theta,

@@ -20,6 +20,9 @@ _NOTED_FAILED = 0.05
 _SPAN = 500  # replicates of one task: enough to fill a batch, few enough to share out
 
 
+Quantity = Callable[[Array], Array]
+
+
 @dataclass(frozen=True)
 class Interval:
     """A number with its interval.
@@ -27,8 +30,8 @@ class Interval:
     Attributes:
         value: Estimate.
         se: Standard error on the scale the interval was formed on; nan if there is none.
-        low: Lower end; nan if there is none.
-        high: Upper end; nan if there is none.
+        low: Lower end; nan if there is none, infinite where nothing limits it.
+        high: Upper end, likewise.
     """
 
     value: Array
@@ -91,6 +94,15 @@ class OwnRefits(Protocol):
         ...
 
 
+@runtime_checkable
+class Searching(OwnRefits, Protocol):
+    """A method that looks for the ends of each quantity instead of drawing."""
+
+    def search(self, fit: Fit, of: Quantity, level: float) -> Interval:
+        """Interval of a quantity, shape (m,); ends that nothing limits are infinite."""
+        ...
+
+
 Fan = Callable[["Refit", Sequence[tuple[int, int]]], list[Solution]]
 METHODS: Registry[Any] = Registry("interval method")
 
@@ -100,6 +112,7 @@ class Draws:
     """Parameters in every refit.
 
     Attributes:
+        fit: What was refitted.
         theta: Shape (R, P), the refits that converged, in order of replicate number.
         number: Which refit each row of theta is, shape (R,).
         estimate: The fit itself, shape (P,).
@@ -111,6 +124,7 @@ class Draws:
         notes: Doubts about the intervals; a refusal means that there are none.
     """
 
+    fit: Fit
     theta: Array
     number: IntArray
     estimate: Array
@@ -171,6 +185,7 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
         doubt = doubts.NO_INTERVAL if share > _MOST_FAILED else doubts.FAILED_REPLICATES
         notes.append(doubt.note(f"{failed.size} of {count} refits did not converge"))
     return Draws(
+        fit=fit,
         theta=problem.theta(problem.ordered(u[good])),
         number=np.flatnonzero(good).astype(np.int64),
         estimate=fit.theta,
@@ -198,15 +213,24 @@ def _design_notes(fit: Fit) -> list[Note]:
     return notes
 
 
-def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log: bool) -> Interval:
+def interval(
+    draws: Draws,
+    estimate: Array,
+    values: Array,
+    level: float,
+    *,
+    log: bool,
+    of: Quantity | None = None,
+) -> Interval:
     """Interval of a quantity at the level, by the method that made the draws.
 
     Args:
         draws: What the values were computed from.
         estimate: The quantity at the fit, shape (m,).
-        values: The quantity at each draw, shape (R, m); where it does not exist, not finite.
+        values: The quantity at each draw, shape (R, m).
         level: Such as 0.95.
         log: Whether to form it on the logarithm, for positive quantities.
+        of: The quantity, shape (B, m), from parameters (B, P), for methods that search.
 
     Returns:
         Ends on the quantity's own scale, se on the scale it was formed on; nan where withheld.
@@ -216,10 +240,25 @@ def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log:
     none = np.full(estimate.shape, np.nan)
     if draws.refused or values.shape[0] < 2:
         return Interval(estimate, none, none, none)
-    number = draws.number
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if log:
-            found = draws.method.interval(np.log(estimate), np.log(values), number, level, draws.df)
-            return Interval(estimate, found.se, np.exp(found.low), np.exp(found.high))
-        found = draws.method.interval(estimate, values, number, level, draws.df)
-    return Interval(estimate, found.se, found.low, found.high)
+        if isinstance(draws.method, Searching):
+            found = _searched(draws.fit, draws.method, of, estimate, level, log)
+        else:
+            base, moved = (np.log(estimate), np.log(values)) if log else (estimate, values)
+            found = draws.method.interval(base, moved, draws.number, level, draws.df)
+        if not log:
+            return Interval(estimate, found.se, found.low, found.high)
+        # An end at minus infinity is open, not zero.
+        low = np.where(np.isneginf(found.low), -np.inf, np.exp(found.low))
+    return Interval(estimate, found.se, low, np.exp(found.high))
+
+
+def _searched(
+    fit: Fit, method: Searching, of: Quantity | None, estimate: Array, level: float, log: bool
+) -> Interval:
+    """By search, on the logarithm if asked; none where the quantity is not known as a function."""
+    if of is None:
+        none = np.full(estimate.shape, np.nan)
+        return Interval(estimate, none, none, none)
+    known = of
+    return method.search(fit, (lambda theta: np.log(known(theta))) if log else known, level)

@@ -32,8 +32,7 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         """Refuse a number of replicates that gives no quantiles or no end."""
-        if not 20 <= self.draws <= 10_000_000:
-            raise InputError(f"{self.draws} draws: must lie between 20 and 10,000,000")
+        check_draws(self.draws)
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
@@ -52,8 +51,23 @@ class Bootstrap:
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float
     ) -> Interval:
         """Percentiles of the draws, linearly interpolated."""
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
-        return Interval(estimate, values.std(axis=0, ddof=1), low, high)
+        return percentiles(estimate, values, level)
+
+
+def check_draws(draws: int) -> None:
+    """Refuse a number of replicates that gives no quantiles or no end.
+
+    Raises:
+        InputError: it is below 20 or above ten million.
+    """
+    if not 20 <= draws <= 10_000_000:
+        raise InputError(f"{draws} draws: must lie between 20 and 10,000,000")
+
+
+def percentiles(estimate: Array, values: Array, level: float) -> Interval:
+    """Interval between quantiles of draws (R, m), linearly interpolated."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
+    return Interval(estimate, values.std(axis=0, ddof=1), low, high)
 
 
 def _counts(seed: int, replicate: int, clusters: int) -> IntArray:
