@@ -9,6 +9,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.fitting import Fit
+from scalefit.inference.scales import budgets as budgets  # part of what a forecast is
 from scalefit.inference.solver import solve
 from scalefit.inference.starts import candidates
 from scalefit.inference.uncertainty.student import t_quantile
@@ -16,7 +17,6 @@ from scalefit.inference.uncertainty.student import t_quantile
 ASSUMED_TAU = 0.02  # per decade: the field's value where none can be estimated
 _PRIOR_TOP = 0.20
 _FEWEST = 3
-_MOST_BUDGETS = 15
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,6 @@ class LawError:
     tau: float
     source: Literal["estimated", "assumed"]
     forecasts: int
-
-
-def budgets(scale: Array) -> IntArray:
-    """Number of the budget of each run, 0 for the smallest, shape (n,).
-
-    Runs whose scale agrees to about 2 % share a budget; where that leaves more than 15, the axis
-    is cut into twelve equal parts instead.
-    """
-    log = np.log10(scale)
-    order = np.argsort(log, kind="stable")
-    label = np.empty(log.size, dtype=np.int64)
-    label[order] = np.concatenate([[0], np.cumsum(np.diff(log[order]) > 0.01)])
-    if label.max(initial=0) >= _MOST_BUDGETS:
-        width = (log.max() - log.min()) / 12 * (1 + 1e-12)
-        label = np.floor((log - log.min()) / width).astype(np.int64)
-    return np.unique(label, return_inverse=True)[1].astype(np.int64)
 
 
 def rolling_origin(fit: Fit) -> Forecasts:

@@ -10,11 +10,11 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.fitting import Fit
-from scalefit.inference.forecasts import budgets
 from scalefit.inference.headlines import Headline
 from scalefit.inference.objectives import Gaussian, Huber, StudentT
 from scalefit.inference.problem import Problem
 from scalefit.inference.residuals import Residuals, log_problem
+from scalefit.inference.scales import budgets
 from scalefit.inference.solver import solve
 from scalefit.inference.uncertainty.base import Draws, draw
 from scalefit.inference.uncertainty.jackknife import Jackknife

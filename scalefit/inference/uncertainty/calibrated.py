@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.inference.forecasts import budgets
+from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.bootstrap import check_draws
 from scalefit.inference.uncertainty.jackknife import Jackknife
