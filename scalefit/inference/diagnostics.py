@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,8 +28,9 @@ from scalefit.inference.sensitivity import (
     row_words,
     sensitivity_box,
 )
-from scalefit.inference.uncertainty.base import Draws, draw
+from scalefit.inference.uncertainty.base import Draws, Quantity, draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
+from scalefit.inference.uncertainty.profile import Profile, degrees, first_order_reach
 from scalefit.inference.uncertainty.student import t_quantile
 
 _SINGULAR = 1e10  # of the scaled J'J: beyond it nothing is separate any more
@@ -40,6 +42,7 @@ _KIN = 0.1
 _KIN_P = 0.05
 _FEWEST_SIZES = 5
 _NAMED = 12
+_WARY = 2.0  # first-order distances within which a bound calls for a closer look
 _MOST_ROWS = 200_000  # beyond it the refits below would take longer than the fit
 
 
@@ -83,6 +86,7 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
     box = sensitivity_box(fit, found, residuals)
     notes = [
         *_identified(fit, directions),
+        *_open(fit, level),
         *_influential(found),
         *_objectives(fit, found, box, residuals),
         *_scatter(residuals),
@@ -103,7 +107,8 @@ def _one_line(fit: Fit) -> Iterator[Note]:
     if {"N", "D"} <= set(fit.law.inputs) and on_one_line(fit.runs):
         yield doubts.COLLINEAR_DESIGN.note(
             "the runs lie on one line in (log N, log D): what belongs to size and what to data "
-            "cannot be separated by any method; the loss along the line is all they show"
+            "cannot be separated by any method; the loss along the line is all they show (--law "
+            "power-floor --x C)"
         )
 
 
@@ -123,6 +128,33 @@ def _identified(fit: Fit, found: Spectrum) -> Iterator[Note]:
             f"{found.tie:+.4g}, condition {found.condition:.1e}): predictions amid them are fine, "
             "the separate values are not"
         )
+
+
+def _open(fit: Fit, level: float) -> Iterator[Note]:
+    """Parameters whose likelihood does not fall before their range ends."""
+    if degrees(fit) <= 2:
+        return
+    reach = first_order_reach(fit, level)
+    for k, i in enumerate(fit.problem.free):
+        name = fit.law.parameters[i].name
+        low, high = fit.problem.low[k], fit.problem.high[k]
+        near = fit.u[k] - _WARY * reach[k] <= low or fit.u[k] + _WARY * reach[k] >= high
+        if not (near or name in fit.certificate.bounds):
+            continue
+        found = Profile().search(fit, _column(i), level)
+        ends = [float(found.low[0]), float(found.high[0])]
+        if not any(math.isinf(end) for end in ends):
+            continue
+        words = ["anything below" if math.isinf(ends[0]) else f"{human(ends[0])} to"]
+        words.append("anything above" if math.isinf(ends[1]) else human(ends[1]))
+        told = "any value at all" if all(map(math.isinf, ends)) else " ".join(words)
+        yield doubts.OPEN_PROFILE.note(
+            f"the runs allow {name} from {told}: do not quote {name} ({human(fit.theta[i])})"
+        )
+
+
+def _column(i: int) -> Quantity:
+    return lambda theta: theta[:, i : i + 1]
 
 
 def _influential(found: Sequence[Influence]) -> Iterator[Note]:

@@ -292,3 +292,13 @@ LACK_OF_FIT = DOUBTS.add(
         "holds law error, and not the narrower ones.",
     )
 )
+OPEN_PROFILE = DOUBTS.add(
+    Doubt(
+        name="open-profile",
+        severity="warning",
+        trigger="the likelihood does not fall by what an interval allows before the parameter "
+        "reaches the end of its range",
+        meaning="The runs do not limit the parameter on that side.",
+        remedy="Do not quote it; hold it with --fix if you know it, or use a law without it.",
+    )
+)

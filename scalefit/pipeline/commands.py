@@ -659,6 +659,6 @@ def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
     for gate in gates:
         if gate not in severities:
             DOUBTS.get(gate)
-    found = [n for s in outcome.report.sections for n in s.notes]
+    found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
     hit = [n.code for n in found if n.code in gates or n.severity in gates]
     return tuple(dict.fromkeys(hit))

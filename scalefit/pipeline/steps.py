@@ -342,6 +342,9 @@ def allocate(
         InputError: the law is not one of N and D, or a budget is not positive.
         FitError: the fit's status forbids it, or the law has no best split.
     """
+    if estimate.law.inputs == ("N", "D"):
+        # Said first: on one line a search has no single end, which would only be a riddle.
+        allocations.refuse_one_line(estimate.fit)
     require_usable(estimate, allow_unconverged=allow_unconverged)
     return allocations.allocate(
         estimate.fit,

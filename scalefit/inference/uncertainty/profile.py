@@ -101,6 +101,11 @@ def allowance(fit: Fit, level: float) -> float:
     return float(fit.runs.weight.sum()) / 2 * math.log1p(t**2 / df)
 
 
+def first_order_reach(fit: Fit, level: float) -> Array:
+    """How far each search coordinate may go if the likelihood is a parabola, shape (p,)."""
+    return np.sqrt(2 * allowance(fit, level) * np.maximum(np.diag(_metric(fit)), 0))
+
+
 @dataclass(frozen=True)
 class _Region:
     """Parameters whose likelihood is not too low."""
