@@ -16,6 +16,7 @@ from scalefit.inference.allocation import on_one_line
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.evidence import Kinship, PureError, groupings, kinship, pure_error
 from scalefit.inference.fitting import Fit
+from scalefit.inference.forecasts import noise_of
 from scalefit.inference.headlines import headlines
 from scalefit.inference.identifiability import Spectrum, spectrum
 from scalefit.inference.residuals import Residuals, examined
@@ -42,6 +43,9 @@ _KIN = 0.1
 _KIN_P = 0.05
 _FEWEST_SIZES = 5
 _NAMED = 12
+_KNOWN_NOISE = 5  # degrees of freedom of replicates from which they judge the law
+_TIMES_NOISE = 1.5
+_PUBLISHED = 0.015
 _WARY = 2.0  # first-order distances within which a bound calls for a closer look
 _MOST_ROWS = 200_000  # beyond it the refits below would take longer than the fit
 
@@ -91,6 +95,7 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
         *_objectives(fit, found, box, residuals),
         *_scatter(residuals),
         *_shape(residuals),
+        *_large_scatter(fit, pure),
         *_alike(fit, draws, kin, level),
     ]
     return Diagnostics(pure, kin, residuals, directions, found, box, tuple(notes))
@@ -222,6 +227,22 @@ def _shape(residuals: Residuals) -> Iterator[Note]:
         yield doubts.LACK_OF_FIT.note(
             f"residuals still have shape (p = {check.p_value:.2g}, {check.ratio:.0%} of their "
             "variance): expect bias of the size of that pattern, growing with distance"
+        )
+
+
+def _large_scatter(fit: Fit, pure: PureError) -> Iterator[Note]:
+    """Scatter beyond what runs of one setting show, or beyond what is published."""
+    sigma = noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))
+    if pure.df >= _KNOWN_NOISE:
+        if sigma > _TIMES_NOISE * pure.sd:
+            yield doubts.LARGE_SCATTER.note(
+                f"runs scatter by {sigma:.2%} about the law, runs of one setting by only "
+                f"{pure.sd:.2%}: the law misses what they have in common"
+            )
+    elif sigma > _PUBLISHED:
+        yield doubts.LARGE_SCATTER.note(
+            f"runs scatter by {sigma:.2%} of the loss about the law; where laws of validation "
+            "losses held, it was 0.3 to 0.8 %"
         )
 
 

@@ -302,3 +302,15 @@ OPEN_PROFILE = DOUBTS.add(
         remedy="Do not quote it; hold it with --fix if you know it, or use a law without it.",
     )
 )
+LARGE_SCATTER = DOUBTS.add(
+    Doubt(
+        name="large-scatter",
+        severity="warning",
+        trigger="runs scatter about the law by more than 1.5 times what runs of one setting do, or "
+        "without such by more than 1.5 % of the loss",
+        meaning="The law does not describe these runs: of later runs of such tables headlines "
+        "covered far fewer than they promise.",
+        remedy="Compare other laws, leave out runs of another kind (far too short, badly tuned), "
+        "or do not extrapolate.",
+    )
+)

@@ -185,16 +185,37 @@ def law_error(forecasts: Forecasts) -> LawError:
     """Law-error rate per decade: its posterior root mean square under a flat prior to 20 %.
 
     The likelihood of each forecast error e at distance h with model variance v is
-    N(e; 0, v + tau^2 h^2).
+    N(e; 0, v + tau^2 h^2). Forecasts of one budget from several cuts hold the same surprise, so
+    that together they count as one: a composite likelihood (Varin, Reid & Firth 2011). Counting
+    each as one made tau too sure of itself: on tables that it was not chosen on, headlines then
+    covered 76 % of later runs where now they cover 86 % (tests/statistics/test_prequential.py).
     """
     away = forecasts.decades > 0
     if int(away.sum()) < _FEWEST:
         return LawError(ASSUMED_TAU, "assumed", int(away.sum()))
-    tau = np.linspace(0, _PRIOR_TOP, 2001)
-    e, v, h = forecasts.error[away], forecasts.variance[away], forecasts.decades[away]
-    variance = v[:, None] + tau[None, :] ** 2 * h[:, None] ** 2
-    log_density = -0.5 * (np.log(variance) + e[:, None] ** 2 / variance).sum(axis=0)
+    tau = rate(
+        forecasts.error[away], forecasts.variance[away], forecasts.decades[away],
+        forecasts.scale[away],
+    )  # fmt: skip
+    return LawError(tau, "estimated", int(away.sum()))
+
+
+def rate(
+    error: Array, variance: Array, decades: Array, scale: Array, top: float = _PRIOR_TOP
+) -> float:
+    """Posterior root mean square of an error per decade under a flat prior up to `top`.
+
+    Args:
+        error: Of each forecast, shape (k,).
+        variance: Of each if the law is exactly right, shape (k,).
+        decades: Distance of each, shape (k,), positive.
+        scale: Of what was forecast, shape (k,): equal ones count together as one.
+        top: End of the prior.
+    """
+    tau = np.linspace(0, top, 2001)
+    _, same, count = np.unique(np.round(np.log(scale), 6), return_inverse=True, return_counts=True)
+    spread = variance[:, None] + tau[None, :] ** 2 * decades[:, None] ** 2
+    each = -0.5 * (np.log(spread) + error[:, None] ** 2 / spread)
+    log_density = (each / count[same.ravel()][:, None]).sum(axis=0)
     density = np.exp(log_density - log_density.max())
-    return LawError(
-        float(np.sqrt((density * tau**2).sum() / density.sum())), "estimated", int(away.sum())
-    )
+    return float(np.sqrt((density * tau**2).sum() / density.sum()))

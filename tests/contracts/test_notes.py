@@ -224,6 +224,12 @@ WORLDS = [
         lambda: told(world(sizes=9, shared=0.012)),
         lambda: told(world(sizes=9, shared=1e-6)),
     ),
+    (
+        "1.6 (iii)",
+        "large-scatter",
+        lambda: told(world(noise=0.03)),
+        lambda: told(world(noise=0.01)),
+    ),
     ("W-LOF", "lack-of-fit", lambda: told(coupled(0.6)), lambda: told(world())),
     (
         "W-TUNE",
