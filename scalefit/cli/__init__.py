@@ -7,11 +7,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from scalefit.cli.options import numbers, points, settings_of, shares_data_options, shares_options
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
+_ALL_DOUBTS = "--strict=warning,refusal"
+
+
+class _Commands(typer.core.TyperGroup):
+    """Commands whose `--strict` may stand alone: then it means every warning and refusal."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with a lone --strict written out."""
+        whole = [_ALL_DOUBTS if word == "--strict" else word for word in args]
+        return super().parse_args(ctx, whole)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Fit neural scaling laws, say how sure one may be, refuse what the data cannot support.",
     epilog="Start with: scalefit check RUNS, then scalefit report RUNS -o FOLDER.",
     no_args_is_help=True,
@@ -250,6 +264,7 @@ def report(
     typer.echo(f"The report lies in {written}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
 
 
 @laws_app.command("list")
@@ -360,6 +375,22 @@ def _deliver(outcome: Any, given: dict[str, Any]) -> None:
             typer.echo(f"{note.severity} {note.code}: {note.message}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
+
+
+def _hold_to(outcome: Any, strict: str | None) -> None:
+    """Exit 1 if a note has a code or severity that `--strict` names.
+
+    Raises:
+        GateFailed: one has.
+    """
+    if strict is None:
+        return
+    from scalefit.pipeline import commands
+
+    hit = commands.failing(outcome, [code.strip() for code in strict.split(",") if code.strip()])
+    if hit:
+        raise GateFailed(f"--strict found {', '.join(hit)}", "scalefit explain " + hit[0])
 
 
 def _print(story: Any) -> None:

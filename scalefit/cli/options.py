@@ -201,6 +201,17 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "strict": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="CODES",
+                help="Exit 1 on these codes, or on any warning or refusal: --strict[=CODES].",
+                rich_help_panel=_OUT,
+            ),
+        ],
+        None,
+    ),
     "json": (
         Annotated[
             bool, typer.Option("--json", help="One JSON document.", rich_help_panel=_OUT)

@@ -26,7 +26,7 @@ from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, contests, documents, steps, story
+from scalefit.pipeline import averages, contests, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.holdout import parse_held
 from scalefit.pipeline.holdout import report as scored_report
@@ -40,7 +40,7 @@ from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"run", "row"})
+_ROLES_BY_NAME = frozenset({"run", "row", "size"})
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         pictures = (story.residual_figure(estimate),)
         on_page = []
     sections.append(replace(parameters, figures=pictures))
+    sections += diagnosis.sections(estimate.diagnostics)
     compared = (
         source.compared if isinstance(source, Averaged) else _compared_for_report(settings, table)
     )
@@ -373,7 +374,8 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
 
 def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
     """Doubts about the fit that stand behind what is made of it."""
-    kept = [n for n in estimate.fit.notes if n.severity != "note"]
+    about_fit = (*estimate.fit.notes, *estimate.diagnostics.notes)
+    kept = [n for n in about_fit if n.severity != "note"]
     error = estimate.law_error if estimate.status in USABLE or stamp else None
     if error is not None and error.source == "assumed":
         kept.append(
@@ -725,6 +727,6 @@ def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
     for gate in gates:
         if gate not in severities:
             DOUBTS.get(gate)
-    found = [n for s in outcome.report.sections for n in s.notes]
+    found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
     hit = [n.code for n in found if n.code in gates or n.severity in gates]
     return tuple(dict.fromkeys(hit))

@@ -12,21 +12,24 @@ import numpy as np
 
 from scalefit.config import LawChoice, RunsSettings
 from scalefit.core.errors import FitError, InputError, UnknownName
+from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
+from scalefit.inference.diagnostics import Diagnostics, diagnose
+from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
+from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_of, rolling_origin
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
-from scalefit.inference.uncertainty.base import Fan, Refit
+from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
 from scalefit.laws import LAWS, Law
-from scalefit.laws.base import by_name
+from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
@@ -73,9 +76,15 @@ class Estimate:
         return self.fit.status
 
     @cached_property
+    def undetermined(self) -> tuple[str, ...]:
+        """Parameters on a bound, and all of them where the runs cannot separate them."""
+        together = any(n.code == "collinear-design" for n in self.diagnostics.notes)
+        return self.law.names if together else self.fit.certificate.bounds
+
+    @cached_property
     def parameters(self) -> dict[str, Interval]:
-        """Each parameter with its interval; none for one that is fixed or on a bound."""
-        held = {*self.fit.fixed, *self.fit.certificate.bounds}
+        """Each parameter with its interval; none for one that is fixed or not determined."""
+        held = {*self.fit.fixed, *self.undetermined}
         found = {}
         for i, parameter in enumerate(self.law.parameters):
             value = self.fit.theta[i : i + 1]
@@ -85,7 +94,10 @@ class Estimate:
                 none = np.full(1, np.nan)
                 found[parameter.name] = Interval(value, none, none, none)
             else:
-                one = interval(self.draws, value, self.draws.theta[:, i], self.level, log=log)
+                one = interval(
+                    self.draws, value, self.draws.theta[:, i], self.level, log=log,
+                    of=_column(i),
+                )  # fmt: skip
                 se = one.se * value if log else one.se
                 found[parameter.name] = Interval(value, se, one.low, one.high)
         return found
@@ -97,13 +109,26 @@ class Estimate:
         at, drawn = by_name(self.law, self.fit.theta[None]), by_name(self.law, self.draws.theta)
         for quantity in self.law.derived:
             value = np.atleast_1d(quantity.of(at))
-            one = interval(self.draws, value, quantity.of(drawn), self.level, log=quantity.log)
-            moved = [{**at, b: 1.01 * at[b] + 1e-6} for b in self.fit.certificate.bounds]
+            one = interval(
+                self.draws, value, quantity.of(drawn), self.level, log=quantity.log,
+                of=_derived(self.law, quantity),
+            )  # fmt: skip
+            moved = [{**at, b: 1.01 * at[b] + 1e-6} for b in self.undetermined]
             if any(not np.array_equal(quantity.of(other), value) for other in moved):
                 none = np.full(1, np.nan)
                 one = Interval(value, none, none, none)
             found[quantity.name] = one
         return found
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """What looking at the fit from every side shows."""
+        return diagnose(self.fit, self.draws, self.level)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Every doubt about the fit and its intervals, each once."""
+        return tuple(dict.fromkeys((*self.fit.notes, *self.draws.notes, *self.diagnostics.notes)))
 
     @cached_property
     def forecasts(self) -> Forecasts:
@@ -114,6 +139,14 @@ class Estimate:
     def law_error(self) -> LawError:
         """How far the law is wrong per decade beyond its data."""
         return law_error(self.forecasts)
+
+
+def _column(i: int) -> Quantity:
+    return lambda theta: theta[:, i : i + 1]
+
+
+def _derived(law: Law, quantity: Derived) -> Quantity:
+    return lambda theta: np.atleast_2d(quantity.of(by_name(law, theta))).T
 
 
 def read(source: str | Path | Any, **settings: Any) -> RunTable:
@@ -204,7 +237,12 @@ def fit(
     observations = select(runs, roles, cluster=cluster)
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     method = method_named(interval, draws) if isinstance(interval, str) else interval
-    point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
+    how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
+    point = fit_law(chosen, observations, **how)
+    weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
+    if weighed is not None:
+        point = fit_law(chosen, weighed[0], **how)
+        point = replace(point, notes=(*point.notes, weighed[1]))
     return Estimate(
         fit=point,
         draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
@@ -321,6 +359,9 @@ def allocate(
         InputError: the law is not one of N and D, or a budget is not positive.
         FitError: the fit's status forbids it, or the law has no best split.
     """
+    if estimate.law.inputs == ("N", "D"):
+        # Said first: on one line a search has no single end, which would only be a riddle.
+        allocations.refuse_one_line(estimate.fit)
     require_usable(estimate, allow_unconverged=allow_unconverged)
     return allocations.allocate(
         estimate.fit,

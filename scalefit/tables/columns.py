@@ -99,6 +99,14 @@ ROLES: Mapping[str, Role] = {
         Role("loss_se", "standard error of the loss", "nats per token", (
             "stderr", "loss_stderr", "acc_stderr,none",
         ), ("stderr", "std", "_se")),
+        Role("tries", "settings tried for this row", "", (
+            "n_tries", "num_tries", "trials", "n_trials", "num_trials",
+        ), ("tries", "trial")),
+        Role("status", "how the run ended", "", ("run_status", "run_state"), ("status", "state"),
+             text=True),
+        Role("schedule_done", "whether the loss was read after the whole schedule", "", (
+            "decay_done", "annealed", "fully_decayed",
+        ), ("schedule", "decay"), text=True),
         Role("U", "unique tokens", "tokens", ("unique_tokens",), ("unique",)),
         Role("lr", "learning rate", "", (
             "learning_rate", "optimizer.learning_rate", "peak_lr", "max_lr",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ _FEWEST_SCALES = 5
 _FEWEST_SIZES = 5
 _GAP_DECADES = 2.5
 _OUTLYING = 6.0
+_BOUNDED = frozenset(
+    {"acc", "accuracy", "f1", "em", "bleu", "rouge", "score", "winrate", "auc", "mcc", "mmlu"}
+)
 _SENSE = {"N": (1e3, 1e14), "D": (1e5, 1e16), "L": (0.0, 20.0)}
 # A surface of six terms needs no more rows than this, evenly spaced, to lie where it should.
 _ROWS_FOR_SURFACE = 50_000
@@ -38,6 +42,7 @@ class _Chart:
         row: Number of each row in the source.
         definition: What the name of the N column says of embeddings.
         copies: For each row, whether an earlier one agrees with it in every column.
+        metric: Name of the column that plays L.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
             an ordinary one explains; None where there is too little to draw it from.
     """
@@ -49,6 +54,7 @@ class _Chart:
     row: IntArray
     definition: str
     copies: Mask
+    metric: str
     surface: tuple[Array, float] | None
 
     def rows(self, where: Mask | IntArray, most: int = 8) -> str:
@@ -102,6 +108,7 @@ def _chart(runs: RunTable) -> _Chart:
         row=runs.row,
         definition=(facts or {}).get(b"definition", b"").decode(),
         copies=_copies(runs),
+        metric=runs.columns.get("L", ""),
         surface=None,
     )
     return _Chart(**{**vars(chart), "surface": _surface(chart)})
@@ -467,7 +474,45 @@ def _replicates(chart: _Chart) -> Iterator[Note]:
     )
 
 
+def _tuning(chart: _Chart) -> Iterator[Note]:
+    scale = chart.scale()
+    if scale is None or "tries" not in chart.values:
+        return
+    known = np.isfinite(chart.values["tries"])
+    tries = chart.values["tries"][known]
+    if known.sum() < 5 or np.ptp(tries) == 0 or np.ptp(scale[known]) == 0:
+        return
+    r = float(np.corrcoef(_ranks(scale[known]), _ranks(tries))[0, 1])
+    if abs(r) > 0.5:
+        order = np.argsort(scale[known], kind="stable")
+        ends = [float(np.median(part)) for part in np.array_split(tries[order], 3)]
+        yield doubts.TUNING_VARIES.note(
+            f"tries go with scale (rank correlation {r:+.2f}): about {ends[0]:g} behind a small"
+            f" run, {ends[-1]:g} behind a large one; best-of-k alone bends the curve"
+        )
+
+
+def _counted(chart: _Chart) -> Iterator[Note]:
+    if not {"N", "D", "C"} <= chart.given or chart.row.size < 5:
+        return
+    ratio = np.log(chart.values["C"] / (6 * chart.values["N"] * chart.values["D"]))
+    if float(ratio.std()) > 0.1:
+        yield doubts.INPUT_SCATTER.note(
+            f"C / 6ND scatters by {float(ratio.std()):.0%} from row to row: some input is estimated"
+        )
+
+
+def _metric(chart: _Chart) -> Iterator[Note]:
+    words = set(re.split(r"[^a-z0-9]+", chart.metric.casefold()))
+    hit = sorted(words & _BOUNDED)
+    if hit and not words & {"loss", "bpb", "ppl", "perplexity"}:
+        yield doubts.BOUNDED_METRIC.note(
+            f"{shown(chart.metric, 40)!r} looks like a bounded metric ({hit[0]}): simple laws hold"
+            " for few of them, and a break beyond the data cannot be excluded"
+        )
+
+
 _EXAMINATIONS: tuple[Callable[[_Chart], Iterator[Note]], ...] = (
     _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop,
-    _budget_gaps, _trend, _outliers, _rounding, _replicates,
+    _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
 )  # fmt: skip

@@ -383,3 +383,57 @@ COUNTER_CARRIED = DOUBTS.add(
         remedy="Log the count together with the loss.",
     )
 )
+RUNS_CENSORED = DOUBTS.add(
+    Doubt(
+        name="runs-censored",
+        severity="warning",
+        trigger="Runs whose status says that they failed are at least twice as frequent in one"
+        " half of the scale as in the other.",
+        meaning="They are left out, and what remains at that end are the runs that survived, whose"
+        " losses are not those of all.",
+        remedy="Mend and repeat some of the failed runs, or say that the law holds for survivors.",
+    )
+)
+SCHEDULE_UNFINISHED = DOUBTS.add(
+    Doubt(
+        name="schedule-unfinished",
+        severity="warning",
+        trigger="A status such as early-stopped or running, or schedule_done = false, stands in a"
+        " row in use.",
+        meaning="A loss in the middle of a schedule is higher than that of a run planned for that"
+        " length.",
+        remedy="Use only rows at the end of their schedule: --where 'schedule_done', or --last.",
+    )
+)
+TUNING_VARIES = DOUBTS.add(
+    Doubt(
+        name="tuning-varies",
+        severity="warning",
+        trigger="The number of tries behind a row and its scale have a rank correlation beyond"
+        " 0.5.",
+        meaning="The best of k tries is lower by 0.56, 1.03, 1.42, 1.77 deviations for k = 2, 4, 8,"
+        " 16, so that uneven tuning bends the curve and moves the irreducible loss.",
+        remedy="Tune all scales alike, or keep one try per row.",
+    )
+)
+INPUT_SCATTER = DOUBTS.add(
+    Doubt(
+        name="input-scatter",
+        severity="note",
+        trigger="C differs from a constant times 6 N D by more than 10 % from row to row.",
+        meaning="Some input is an estimate. Random errors of 10 % matter little; a constant factor"
+        " moves amplitudes and the best N, not exponents; an error that grows with scale moves"
+        " exponents.",
+        remedy="Use counts, not estimates, where you have them.",
+    )
+)
+BOUNDED_METRIC = DOUBTS.add(
+    Doubt(
+        name="bounded-metric",
+        severity="warning",
+        trigger="The column that plays L is named like an accuracy, a score or an error rate.",
+        meaning="Downstream metrics follow simple laws in a minority of published cases, and they"
+        " saturate; a break beyond the data cannot be excluded.",
+        remedy="Fit a loss if there is one, and map it from there to the metric.",
+    )
+)

@@ -16,6 +16,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
+from scalefit.tables import status
 from scalefit.tables import where as filters
 from scalefit.tables.arrays import Mask, column_of, floats
 from scalefit.tables.columns import CORE, ROLES, Assignment
@@ -91,7 +92,7 @@ def read(
     draft = _drafted(opened, title, columns, condition, keep, na)
     if condition:
         draft = draft.without(~_meets(draft, condition), f"--where {condition.text}")
-    draft = _without_missing(draft)
+    draft = _without_missing(_without_failed(draft))
     if drop_diverged:
         draft = without_diverged(draft)
     if smooth:
@@ -300,6 +301,23 @@ def _meets(draft: Draft, condition: filters.Filter) -> Mask:
 
 def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
     return np.array(column.to_pylist(), object)
+
+
+def _without_failed(draft: Draft) -> Draft:
+    """Rows of failed runs go out; rows read mid-schedule stay and are told of."""
+    told = {
+        role: draft.loaded.table.column(draft.column(role)).to_pylist()
+        for role in ("status", "schedule_done")
+        if role in draft.assignment.columns
+    }
+    words = told.get("status", ())
+    gone = status.failed(words) & draft.used if words else np.zeros(draft.used.size, np.bool_)
+    seen = {role: values[draft.used] for role, values in draft.values.items()}
+    notes = status.censored_notes(gone[draft.used], seen)
+    reason = {int(i) + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone)}
+    draft = draft.without(gone, reason).noting(*notes)
+    early = status.unfinished(words, told.get("schedule_done"))
+    return draft.noting(*status.unfinished_notes(early, draft.used))
 
 
 def _without_missing(draft: Draft) -> Draft:
