@@ -117,7 +117,9 @@ def certify(
     step_se, hess_min = (
         _curvature(problem, objective, u, psi, scale, ~bound) if judged else (np.nan, np.nan)
     )
-    reeval = _reevaluated(objective, residual, weight, scale, solver_value)
+    # What sums of a few roundings of the target do to the objective is no disagreement.
+    blur = 8e-16 * _size(problem) * float((weight * np.abs(psi)).sum())
+    reeval = _reevaluated(objective, residual, weight, scale, solver_value, blur)
     starts, agree, minima, rival = _agreement(problem, objective, ends, u)
     found: list[tuple[Status, Note | None]] = [("converged", None)]
     bounds = tuple(n for n, b in zip(names, bound, strict=True) if b)
@@ -299,12 +301,12 @@ def _curvature(
 
 
 def _reevaluated(
-    objective: Any, residual: Array, weight: Array, scale: float, solver_value: float
+    objective: Any, residual: Array, weight: Array, scale: float, solver_value: float, blur: float
 ) -> float:
-    """Relative difference of the objective summed anew, row by row, with fsum."""
+    """Relative difference beyond `blur` of the objective summed anew, row by row, with fsum."""
     again = math.fsum(weight * objective.rho(residual[None], np.array([[scale]]))[0])
     size = max(abs(again), abs(solver_value), float(weight.sum()) * 1e-20)
-    return abs(again - solver_value) / size if size > 0 else 0.0
+    return max(0.0, abs(again - solver_value) - blur) / size if size > 0 else 0.0
 
 
 def _derivative_check(problem: Problem, u: Array, jacobian: Array) -> float:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, Observations
+from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
 
 Bounds = Mapping[str, tuple[float, float]]
-_SAME = 1e-9  # residuals of one curve written in two ways
 _SAME = 1e-9  # residuals of one curve written in two ways
 
 
@@ -96,25 +97,81 @@ class Problem:
 
         Where the law leaves the doubles, the residual is infinite and the Jacobian zero.
         """
-        theta = self.centred(u)
-        seeds = np.ones_like(theta)
-        seeds[:, list(self.free)] = np.where(self.log, theta[:, list(self.free)], 1.0)
-        value, partials = self.law.jacobian(theta, self.inputs, seeds, self.free)
-        jacobian = np.empty((u.shape[0], self.p, self.n))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for k, part in enumerate(partials):
-                jacobian[:, k, :] = part / value if self.log_target else part
-            residual = self.target - (np.log(value) if self.log_target else value)
+        residual, slopes = self.derivatives(u)
+        jacobian = np.ascontiguousarray(np.swapaxes(slopes, 0, 1))
         sound = np.isfinite(residual) & np.isfinite(jacobian).all(axis=1)
         if not sound.all():
             residual = np.where(sound, residual, np.inf)
             jacobian = np.where(sound[:, None, :], jacobian, 0.0)
         return residual, jacobian
 
+    def derivatives(self, u: Array) -> tuple[Array, Array]:
+        """Residuals (B, n) and Jacobian (p, B, n), whatever stands where doubles end.
+
+        One plane for each parameter: operations on whole planes run through memory in one go.
+        """
+        theta = self.centred(u)
+        with np.errstate(all="ignore"):
+            if self._powers is not None:
+                value, jacobian = self._powers.slopes(theta, self.logs, log_target=self.log_target)
+            else:
+                value, jacobian = self._by_duals(theta)
+            if not self.log_target:
+                return self.target - value, jacobian
+            np.log(value, out=value)
+            return np.subtract(self.target, value, out=value), jacobian
+
+    def _by_duals(self, theta: Array) -> tuple[Array, Array]:
+        """Loss (B, n), and the Jacobian (p, B, n) of the target, for any law."""
+        seeds = np.ones_like(theta)
+        seeds[:, list(self.free)] = np.where(self.log, theta[:, list(self.free)], 1.0)
+        value, partials = self.law.jacobian(theta, self.inputs, seeds, self.free)
+        jacobian = np.empty((self.p, len(theta), self.n))
+        for k, part in enumerate(partials):
+            if self.log_target:
+                np.divide(part, value, out=jacobian[k])
+            else:
+                jacobian[k] = part
+        return np.array(np.broadcast_to(value, jacobian.shape[1:])), jacobian
+
+    @cached_property
+    def logs(self) -> tuple[Array, ...]:
+        """Logarithms of the centred inputs, each shape (n,)."""
+        return tuple(np.log(values) for values in self.inputs)
+
+    @cached_property
+    def rounded(self) -> Array:
+        """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
+        size = np.abs(self.target)
+        return np.maximum(size, 1.0) if self.log_target else size
+
+    def blocks(self, most: int) -> Iterator[tuple[slice, Problem]]:
+        """Consecutive rows, at most so many at a time, each block a problem of its own."""
+        for begin in range(0, self.n, most):
+            rows = slice(begin, begin + most)
+            yield (
+                rows,
+                replace(
+                    self,
+                    inputs=tuple(values[rows] for values in self.inputs),
+                    target=self.target[rows],
+                    weight=self.weight[rows],
+                ),
+            )
+
+    @cached_property
+    def _powers(self) -> Powers | None:
+        return powers_of(self.law, self.free)
+
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = self.law.predict(self.centred(u), self.inputs)
+        theta = self.centred(u)
+        with np.errstate(all="ignore"):
+            value = (
+                self.law.predict(theta, self.inputs)
+                if self._powers is None
+                else self._powers.value(theta, self.logs)
+            )
             residual = self.target - (np.log(value) if self.log_target else value)
         return np.where(np.isfinite(residual), residual, np.inf)
 

@@ -17,7 +17,8 @@ from scalefit.inference.solver import Solution, joined, solve
 
 _MOST_FAILED = 0.2
 _NOTED_FAILED = 0.05
-_SPAN = 500  # replicates of one task: enough to fill a batch, few enough to share out
+_SPAN = 1000  # replicates of one task: enough to fill a batch, few enough to share out
+_CLOSE = 1e-10  # predicted gain, relative to the objective, from which one last step leaves nothing
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ class Refit:
         runs = self.fit.runs
         weight = self.method.weights(runs, self.seed, *span) * runs.weight
         start = np.repeat(self.fit.u[None, :], span[1] - span[0], axis=0)
-        return solve(self.fit.problem, self.fit.objective, weight, start, cold=False)
+        return solve(
+            self.fit.problem, self.fit.objective, weight, start, cold=False, tolerance=_CLOSE
+        )
 
 
 def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> Draws:

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, Observations
 from scalefit.inference.uncertainty.base import METHODS, Interval
+from scalefit.inference.uncertainty.streams import below, words
 
 _DOMAIN = 1  # keeps these streams apart from those of any other use of the same seed
 
@@ -37,8 +38,10 @@ class Bootstrap:
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
-        counts = np.stack([_counts(seed, b, runs.clusters) for b in range(start, stop)])
-        return counts[:, runs.cluster].astype(float)
+        drawn = below(runs.clusters, words(seed, _DOMAIN, start, stop, runs.clusters))
+        drawn += np.arange(stop - start)[:, None] * runs.clusters
+        counts = np.bincount(drawn.ravel(), minlength=(stop - start) * runs.clusters)
+        return counts.reshape(stop - start, -1)[:, runs.cluster].astype(float)
 
     def count(self, runs: Observations) -> int:
         """As many as asked for."""
@@ -52,18 +55,3 @@ class Bootstrap:
         """Percentiles of the draws, linearly interpolated."""
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
         return Interval(estimate, values.std(axis=0, ddof=1), low, high)
-
-
-def _counts(seed: int, replicate: int, clusters: int) -> IntArray:
-    """How often each cluster is drawn in one replicate, from a stream of that replicate alone.
-
-    The raw words of a bit generator are stable across NumPy versions, its methods are not; the
-    high word of word times G is uniform on 0..G-1 to within G/2^64 (Lemire 2019).
-    """
-    key = np.random.SeedSequence(entropy=seed, spawn_key=(_DOMAIN, replicate))
-    words = np.random.Philox(key).random_raw(clusters)
-    high = words >> np.uint64(32)
-    low = words & np.uint64(0xFFFFFFFF)
-    g = np.uint64(clusters)
-    drawn = (high * g + ((low * g) >> np.uint64(32))) >> np.uint64(32)
-    return np.bincount(drawn.astype(np.int64), minlength=clusters)
