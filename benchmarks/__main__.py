@@ -13,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from benchmarks import table
 from benchmarks.data import ROOT
+from benchmarks.kept import Kept
 from benchmarks.plan import Plan
 from benchmarks.works import broken, chinchilla, large, small
 
@@ -39,24 +40,23 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure what was asked for, print it, and keep the whole table as Markdown."""
+    """Measure what was asked for, and print and keep the table with what was measured before."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rivals", type=Path, required=True, help="Python with the rivals")
     parser.add_argument("--full", action="store_true", help="run every rival whole")
     parser.add_argument("--only", action="append", choices=WORKS, help="some of the works")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks", help="folder")
     asked = parser.parse_args()
-    blocks = []
+    kept = Kept(asked.out / "results.json")
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(asked.rivals.absolute(), Path(folder), asked.full)
         for name in asked.only or WORKS:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
-            blocks.append(WORKS[name](plan))
+            kept.put(name, WORKS[name](plan))
+    blocks = [block for block in map(kept.get, WORKS) if block is not None]
     print(table.terminal(blocks))
-    if not asked.only:
-        words = "every rival run whole" if asked.full else "slow rivals scaled from a part"
-        text = f"Measured by `make bench` on {machine()}; {words}.\n\n{table.markdown(blocks)}"
-        asked.out.write_text(text)
+    words = f"Measured by `make bench` on {machine()}."
+    (asked.out / "results.md").write_text(f"{words}\n\n{table.markdown(blocks)}")
 
 
 main()

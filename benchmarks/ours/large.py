@@ -45,7 +45,7 @@ law = LAWS.get("chinchilla")
 random = np.random.default_rng(0)
 n, d = np.exp(random.uniform(16, 24, rows)), np.exp(random.uniform(20, 27, rows))
 loss = 1.7 + 400 * n**-0.34 + 1200 * d**-0.36
-loss *= np.exp(0.01 * random.standard_t(5, rows))
+loss *= np.exp(0.01 * random.standard_normal(rows))
 every = np.arange(rows)
 runs = Observations({"N": n, "D": d}, loss, np.ones(rows), every, every + 1, 6 * n * d, "C")
 del random

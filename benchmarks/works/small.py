@@ -78,7 +78,7 @@ def penalty(found: Fit, theta: Array, weight: Array) -> Array:
 
 def refits(plan: Plan) -> Block:
     """Bootstrap refits of 10 to 20 rows against many starts of SciPy's exact least squares."""
-    compared, starts = (100, 24) if plan.full else (25, 8)
+    compared, starts = (100, 24) if plan.full else (15, 6)
     ours, problems, above = [], [], []
     for case in small():
         runs = observed(case.inputs, case.loss)
@@ -138,7 +138,7 @@ def reference(found: Fit, weight: Array, starts: int, seed: int) -> float:
                 lambda v: problem.residual(v[None])[0][at], u,
                 jac=lambda v: -problem.evaluate(v[None])[1][0].T[at],
                 bounds=(problem.low, problem.high), x_scale="jac", loss="huber", f_scale=DELTA,
-                ftol=1e-13, xtol=1e-13, gtol=1e-15, max_nfev=300,
+                ftol=1e-13, xtol=1e-13, gtol=1e-15, max_nfev=150,
             )  # fmt: skip
         ends.append(end.x)
     return float(penalty(found, problem.theta(np.array(ends)), weight[None]).min())

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import data, table
 from benchmarks.clock import median_ratio, run
+from benchmarks.kept import Kept
 from benchmarks.table import Block, Line, Promise
 from benchmarks.works import chinchilla
 from scalefit.inference.fitting import fit
@@ -52,6 +53,15 @@ def test_a_promise_is_kept_up_to_its_limit():
 def test_every_row_of_the_markdown_has_the_same_cells():
     rows = [line for line in table.markdown([BLOCK]).splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {len(table.HEADER) + 1}
+
+
+def test_a_kept_block_comes_back_as_it_was(tmp_path):
+    lines = [*BLOCK.lines, Line("told", promise=Promise(2.0, math.inf, at_least=False, of="x"))]
+    block = Block(BLOCK.title, lines, BLOCK.notes)
+    Kept(tmp_path / "r.json").put("work", block)
+    again = Kept(tmp_path / "r.json")
+    assert table.markdown([again.get("work")]) == table.markdown([block])
+    assert again.get("another") is None
 
 
 def test_ratios_are_those_of_the_pairs():
