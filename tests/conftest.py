@@ -36,6 +36,15 @@ def shared():
     return read
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Prints what tests recorded under the name `table`: the figures behind a promise."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, text in report.user_properties:
+            if name == "table" and report.when == "call":
+                terminalreporter.write_line("")
+                terminalreporter.write_line(text)
+
+
 def columns(path):
     """A CSV file as name to array: numbers (blank is nan) where every cell is one, else text."""
     with path.open(newline="") as file:
