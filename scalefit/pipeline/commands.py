@@ -330,6 +330,8 @@ def _file_stem(name: str) -> str:
 
 def report_files(outcome: Outcome) -> dict[str, bytes]:
     """JSON files of a report folder beside those that every report has."""
+    from scalefit.tables.reports.json import plain
+
     document = outcome.report.document
     parts = {
         "fit.json": outcome.saved,
@@ -339,7 +341,7 @@ def report_files(outcome: Outcome) -> dict[str, bytes]:
         "report.json": {k: v for k, v in document.items() if k != "fit"},
     }
     return {
-        name: (json.dumps(part, sort_keys=True, allow_nan=False) + "\n").encode()
+        name: (json.dumps(plain(part), sort_keys=True, allow_nan=False) + "\n").encode()
         for name, part in parts.items()
         if part is not None
     }

@@ -133,6 +133,9 @@ class OpenedCsv:
         """The columns as Arrow reads them, or None where its answer is not to be trusted."""
         if self.survey.longest_line > LONGEST_FIELD or self.survey.quotes % 2:
             return None
+        if not numbers and not texts:
+            # Arrow takes an empty list of columns for all of them.
+            return None
         types: dict[str, pa.DataType] = dict.fromkeys(numbers, pa.float64())
         types |= dict.fromkeys(texts, pa.string())
         rows = self.survey.lines - self.header.lines
