@@ -435,5 +435,12 @@ BOUNDED_METRIC = DOUBTS.add(
         meaning="Downstream metrics follow simple laws in a minority of published cases, and they"
         " saturate; a break beyond the data cannot be excluded.",
         remedy="Fit a loss if there is one, and map it from there to the metric.",
+LOGGED_TWICE = DOUBTS.add(
+    Doubt(
+        name="logged-twice",
+        severity="warning",
+        trigger="Runs of two trackers end at the same step with the same loss.",
+        meaning="One run that two trackers logged is counted twice; intervals become too narrow.",
+        remedy="Keep one of them: --where \"tracker == 'wandb'\".",
     )
 )

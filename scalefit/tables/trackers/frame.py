@@ -18,7 +18,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import column_of
-from scalefit.tables.doubts import COUNTER_CARRIED, NAME_TAKEN, VALUE_INFINITE
+from scalefit.tables.doubts import COUNTER_CARRIED, LOGGED_TWICE, NAME_TAKEN, VALUE_INFINITE
 from scalefit.tables.readers.base import MOST_ROWS, Loaded
 from scalefit.tables.readers.typed import Typed
 from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
@@ -30,6 +30,8 @@ MOST_COLUMNS = 20_000
 _OWN = ("run", "tracker", "log", "step")
 # Loss and tokens are often logged by two calls, which W&B counts as two steps.
 _COUNTS = re.compile(r"token|sample|sequence|example|flop|flos")
+_LOSSES = re.compile(r"loss|bpb|ppl|perplexity")
+_FEWEST = 3
 _RATES = re.compile(r"per|/s|sec|tps|loss|acc|batch|length")
 
 
@@ -199,8 +201,32 @@ class Frame:
             raise InputError(f"{title}: the logs hold no value", "check that the runs logged any")
         grid = _Grid(tuple(runs), tuple(_labels(runs)), tuple(map(_steps, runs)))
         columns, notes = _columns(grid, title)
-        told = tuple(dict.fromkeys((*self.notes, *notes)))
+        told = tuple(dict.fromkeys((*self.notes, *notes, *_twins(grid))))
         return OpenedLogs(title, columns, grid.place, digest, told)
+
+
+def _twins(grid: _Grid) -> list[Note]:
+    """A note if runs of two trackers are one run, as far as their losses tell."""
+    seen: dict[tuple[float, int, float], int] = {}
+    twins: list[tuple[int, int]] = []
+    for place, run in enumerate(grid.runs):
+        for name, (steps, values) in run.history.items():
+            # A single value may agree by chance, and TensorBoard keeps single precision only.
+            if len(values) < _FEWEST or not _LOSSES.search(name.casefold()):
+                continue
+            with np.errstate(over="ignore"):
+                end = (steps[-1], len(values), float(np.float32(values[-1])))
+            other = seen.setdefault(end, place)
+            if grid.runs[other].tracker != run.tracker:
+                twins.append((other, place))
+    if not twins:
+        return []
+    first, second = twins[0]
+    told = " and ".join(
+        f"{shown(grid.labels[i], 60)!r} ({grid.runs[i].tracker})" for i in (first, second)
+    )
+    pairs = len({second for _, second in twins})
+    return [LOGGED_TWICE.note(f"{pairs} runs seem to be logged by two trackers, such as {told}")]
 
 
 def _labels(runs: Sequence[_Whole]) -> list[str]:

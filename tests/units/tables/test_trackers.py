@@ -559,6 +559,21 @@ def test_a_count_that_falls_is_no_count_and_is_not_carried(tmp_path):
     assert codes(opened) == []
 
 
+def test_a_run_that_two_trackers_logged_is_told(tmp_path):
+    logged = [{"_step": i, "val/loss": 3.1 - i / 10} for i in range(4)]
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "x.wandb").write_bytes(wandb_log(name, {}, logged))
+    assert codes(open_folder(tmp_path, "x")) == []
+    (tmp_path / "tb").mkdir()
+    (tmp_path / "tb" / "events.out.tfevents.1").write_bytes(tensorboard_log({}, logged))
+    opened = open_folder(tmp_path, "x")
+    assert codes(opened) == ["logged-twice"]
+    assert "'a' (wandb) and 'tb' (tensorboard)" in opened.notes[0].message
+    assert read(tmp_path, columns={"L": "val/loss"}, where="tracker == 'wandb'").rows == 8
+
+
 def test_names_that_unicode_cannot_hold_are_read(tmp_path):
     state = (
         '{"log_history": [{"step": 1, "loss": 2.0, "a\\ud800": 3.0}], "trial_params": "\\ud83d"}'
