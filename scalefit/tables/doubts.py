@@ -435,6 +435,8 @@ BOUNDED_METRIC = DOUBTS.add(
         meaning="Downstream metrics follow simple laws in a minority of published cases, and they"
         " saturate; a break beyond the data cannot be excluded.",
         remedy="Fit a loss if there is one, and map it from there to the metric.",
+    )
+)
 LOGGED_TWICE = DOUBTS.add(
     Doubt(
         name="logged-twice",
