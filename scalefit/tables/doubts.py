@@ -446,3 +446,12 @@ LOGGED_TWICE = DOUBTS.add(
         remedy="Keep one of them: --where \"tracker == 'wandb'\".",
     )
 )
+NAMES_JOINED = DOUBTS.add(
+    Doubt(
+        name="names-joined",
+        severity="note",
+        trigger="Runs write one name in several ways, such as val/loss, val.loss and val_loss.",
+        meaning="They are one column, for no run has two of them.",
+        remedy="Rename one in its tracker if they mean different things.",
+    )
+)
