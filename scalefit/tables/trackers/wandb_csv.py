@@ -11,6 +11,7 @@ no package here can.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scalefit.core.errors import InputError
 from scalefit.tables.readers.base import Source
@@ -51,11 +52,7 @@ def read(log: Log) -> Iterator[Run]:
         raise InputError(f"{log.source.name} has no header", "export it again")
     runs = _table(log, rows) if _is_table(names) else _chart(log, names[0], rows)
     for place, run in enumerate(runs):
-        yield (
-            run
-            if place
-            else Run(run.key, run.name, run.config, run.history, run.final, tuple(notes))
-        )
+        yield run if place else replace(run, notes=tuple(notes))
 
 
 def _is_chart(names: list[str]) -> bool:
