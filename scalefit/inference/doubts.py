@@ -268,3 +268,13 @@ MANY_LAWS = DOUBTS.add(
         "laws that were meant before looking.",
     )
 )
+LATE_BREAK = DOUBTS.add(
+    Doubt(
+        name="late-break",
+        severity="warning",
+        trigger="a break lies within the last half decade of the runs",
+        meaning="The slope beyond it rests on a few runs and decides every forecast: treat it as "
+        "unmeasured.",
+        remedy="Train runs beyond the break before extending the curve.",
+    )
+)
