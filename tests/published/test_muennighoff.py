@@ -80,4 +80,4 @@ def test_the_decay_is_fitted_at_the_lowest_of_its_several_minima(shared):
     # Published at 0.0158266; a free search from another start is known to reach 0.0158053.
     held = PUBLISHED | {"beta": PUBLISHED["alpha"]}
     found = fit(LAWS.get("data-constrained"), repeated(shared), objective=Huber(1e-3), fix=held)
-    assert found.value <= 0.0158053
+    assert found.value <= 0.0158053 + 5e-8
