@@ -10,6 +10,7 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
+from scalefit.inference.breaks import breaks_of
 from scalefit.inference.criteria import aicc, bic, effective_aicc, effective_share
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts
@@ -143,7 +144,21 @@ def compare(
         notes += (
             doubts.RESIDUAL_SHAPE.note(f"the residuals of {', '.join(shaped)} still have a shape"),
         )
+    notes += _late_breaks(ranked)
     return Comparison(tuple(ranked), words, notes, rank, share, disagreeing)
+
+
+def _late_breaks(ranked: Sequence[Ranked]) -> tuple[Note, ...]:
+    return tuple(
+        doubts.LATE_BREAK.note(
+            f"{one.fit.law.name} breaks at {found.position:.3g}, in the last half decade of the "
+            "runs: treat the slope beyond as unmeasured"
+        )
+        for one in ranked
+        if one.weight > 0 and one.fit.law.breaks
+        for found in breaks_of(one.fit)
+        if found.late
+    )
 
 
 def _twins(fits: Sequence[Fit], adequate: Array, ahead: Points | None) -> dict[str, str]:

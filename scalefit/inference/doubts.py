@@ -375,3 +375,13 @@ LARGE_SCATTER = DOUBTS.add(
         "or do not extrapolate.",
     )
 )
+LATE_BREAK = DOUBTS.add(
+    Doubt(
+        name="late-break",
+        severity="warning",
+        trigger="a break lies within the last half decade of the runs",
+        meaning="The slope beyond it rests on a few runs and decides every forecast: treat it as "
+        "unmeasured.",
+        remedy="Train runs beyond the break before extending the curve.",
+    )
+)

@@ -153,6 +153,28 @@ class Monotone:
 
 @GATES.add
 @dataclass(frozen=True)
+class Breaks:
+    """Enough runs beyond the last break to know the slope that is extended."""
+
+    name: ClassVar[str] = "breaks"
+    fewest: int = 4
+
+    def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
+        """Distinct scales beyond it; a break amid or before the runs extends nothing by itself."""
+        if not fit.law.breaks:
+            return Verdict(self.name, True, "the law has no breaks")
+        last = max(float(fit.theta[fit.law.index(name)]) for name, _ in fit.law.breaks)
+        (x,) = fit.runs.inputs.values()
+        beyond = int((np.unique(x) >= last).sum())
+        return Verdict(
+            self.name,
+            beyond >= self.fewest,
+            f"{beyond} scales beyond the last break at {last:.3g} (at least {self.fewest})",
+        )
+
+
+@GATES.add
+@dataclass(frozen=True)
 class Structure:
     """The residuals have no shape left that another candidate explains."""
 

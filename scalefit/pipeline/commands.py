@@ -26,7 +26,7 @@ from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, contests, diagnosis, documents, steps, story
+from scalefit.pipeline import averages, breaks, contests, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.holdout import parse_held
 from scalefit.pipeline.holdout import report as scored_report
@@ -89,6 +89,10 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
         story.leave_out_section(compared, level),
     ]
     document = documents.compare_document(compared, settings.seed, level)
+    broken = breaks.section_and_document(compared)
+    if broken is not None:
+        sections.insert(1, broken[0])
+        document["breaks"] = broken[1]
     if tests:
         found = contests.all_tests(compared, seed=settings.seed)
         sections.insert(1, contests.section(found))
