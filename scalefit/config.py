@@ -19,10 +19,18 @@ _MOST_DOTS = 64
 
 @dataclass(frozen=True)
 class LawChoice:
-    """A law by name, and for a law of one input the role that plays x."""
+    """A law by name, and for a law of one input the role that plays x.
+
+    `auto` stands for the average of the laws named beside it, or of all that suit the columns.
+    """
 
     name: str
     x: str = ""
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it stands for the average and names no law itself."""
+        return self.name == "auto"
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class RunsSettings:
         where: Rows to keep.
         na: Words that stand for a missing number.
         last: Keep the last row of each run.
+        smooth: Rows that each loss is averaged over within its run; 0 for none.
+        drop_diverged: Leave out runs that end far above their lowest loss.
+        reader: Name of a reader, if it must not be found by itself.
+        remote: Allow an address of an object store.
     """
 
     path: str = ""
@@ -42,6 +54,10 @@ class RunsSettings:
     where: str = ""
     na: tuple[str, ...] = ()
     last: bool = False
+    smooth: int = 0
+    drop_diverged: bool = False
+    reader: str = ""
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,21 @@ class FitSettings:
     fix: Mapping[str, float] = field(default_factory=dict)
     bound: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     solver: str = "scalefit"
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the average of laws is asked for."""
+        return any(law.averaged for law in self.laws)
+
+    @property
+    def x(self) -> str:
+        """Role of the input of laws of one input, if one was chosen."""
+        return self.laws[0].x if self.laws else ""
+
+    @property
+    def named(self) -> tuple[LawChoice, ...]:
+        """The laws that are named as such."""
+        return tuple(law for law in self.laws if law.name and not law.averaged)
 
 
 @dataclass(frozen=True)
@@ -133,11 +164,20 @@ def load(path: Path) -> Settings:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is no TOML: {error or 'nested too deeply'}") from None
     settings: Settings = _section(Settings, table, where, "")
-    if settings.runs.path and settings.runs.path != "-":
-        at = Path(settings.runs.path)
-        located = os.path.normpath(at if at.is_absolute() else path.parent / at)
-        settings = replace(settings, runs=replace(settings.runs, path=located))
-    return settings
+    if settings.runs.path and settings.runs.path != "-" and "://" not in settings.runs.path:
+        runs = replace(settings.runs, path=_beside(path, settings.runs.path))
+        settings = replace(settings, runs=runs)
+    laws = tuple(
+        replace(law, name=_beside(path, law.name)) if law.name.endswith(".toml") else law
+        for law in settings.fit.laws
+    )
+    return replace(settings, fit=replace(settings.fit, laws=laws))
+
+
+def _beside(config: Path, named: str) -> str:
+    """A path that a config file names: relative to that file."""
+    at = Path(named)
+    return os.path.normpath(at if at.is_absolute() else config.parent / at)
 
 
 def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:

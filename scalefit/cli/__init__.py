@@ -7,11 +7,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from scalefit.cli.options import numbers, points, settings_of, shares_options
+from scalefit.cli.options import numbers, points, settings_of, shares_data_options, shares_options
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
+_ALL_DOUBTS = "--strict=warning,refusal"
+
+
+class _Commands(typer.core.TyperGroup):
+    """Commands whose `--strict` may stand alone: then it means every warning and refusal."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with a lone --strict written out."""
+        whole = [_ALL_DOUBTS if word == "--strict" else word for word in args]
+        return super().parse_args(ctx, whole)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Fit neural scaling laws, say how sure one may be, refuse what the data cannot support.",
     epilog="Start with: scalefit check RUNS, then scalefit report RUNS -o FOLDER.",
     no_args_is_help=True,
@@ -52,14 +66,47 @@ def fit(given: dict[str, Any]) -> None:
 
 @app.command()
 @shares_options
-def compare(given: dict[str, Any]) -> None:
+def compare(
+    given: dict[str, Any],
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows to hold out; laws are scored on them."),
+    ] = None,
+    rank: Annotated[
+        str, typer.Option(help="Rank by aicc, or by extrapolation: forecasts of larger budgets.")
+    ] = "aicc",
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also test laws against each other; takes longer.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Column of groups to fit and score one by one.")
+    ] = None,
+) -> None:
     """Rank laws on the same runs; without --law all that suit the columns.
 
     Example: scalefit compare data/chinchilla-subset/runs.csv --law chinchilla --law kaplan
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.compare(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is not None and holdout is None:
+        raise InputError("--by needs rows to score on", "add --holdout COLUMN=VALUE")
+    if holdout is not None:
+        _deliver(commands.hold_out(settings, holdout, by or ""), given)
+    else:
+        _deliver(commands.compare(settings, rank, tests=tests), given)
+
+
+@app.command()
+@shares_options
+def rollout(given: dict[str, Any]) -> None:
+    """Go back to each earlier stage of the runs: what would have been predicted, did it cover?
+
+    Example: scalefit rollout data/chinchilla-subset/runs.csv --law auto
+    """
+    from scalefit.pipeline import commands
+
+    _deliver(commands.rollout(settings_of(given)), given)
 
 
 @app.command()
@@ -148,6 +195,44 @@ def check(
 
 
 @app.command()
+@shares_data_options
+def columns(given: dict[str, Any]) -> None:
+    """Which column plays which role, as TOML to paste into a config.
+
+    Example: scalefit columns data/chinchilla-subset/runs.csv
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports.json import document_text
+
+    text, document = reading.columns(settings_of(given))
+    sys.stdout.write(document_text(document) if given["json"] else text)
+
+
+@app.command()
+@shares_data_options
+def ingest(
+    given: dict[str, Any],
+    paths: Annotated[
+        list[str], typer.Argument(help="Tables or folders of runs, joined in this order.")
+    ],
+    keep: Annotated[list[str] | None, typer.Option(help="A further column to carry along.")] = None,
+) -> None:
+    """Join runs of any format into one table, with roles as columns and units in its metadata.
+
+    Example: scalefit ingest data/chinchilla-subset/runs.csv -o runs.parquet
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports import write
+
+    if given["out"] is None:
+        raise InputError("no file is named for the table", "add -o runs.parquet")
+    made = reading.ingest(settings_of(given), paths, keep or [])
+    write(made, given["out"])
+    typer.echo(f"wrote {given['out']}", err=True)
+    _show(made, given["json"])
+
+
+@app.command()
 @shares_options
 def report(
     given: dict[str, Any],
@@ -179,6 +264,7 @@ def report(
     typer.echo(f"The report lies in {written}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
 
 
 @laws_app.command("list")
@@ -208,6 +294,36 @@ def laws_show(
     _show(commands.laws_section([name]), json)
 
 
+@laws_app.command("new")
+def laws_new(
+    name: Annotated[str, typer.Argument(help="Name of the new law, such as my-law.")],
+) -> None:
+    """Write NAME.toml, a law as text to begin from.
+
+    Example: scalefit laws new my-law
+    """
+    from scalefit.pipeline import lawfiles
+
+    typer.echo(f"wrote {lawfiles.new(name)}", err=True)
+
+
+@laws_app.command("test")
+def laws_test(
+    name: Annotated[str, typer.Argument(help="FILE.toml, or a law of the library.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Try on one law what every law promises; exit code 1 if a promise is broken.
+
+    Example: scalefit laws test chinchilla
+    """
+    from scalefit.pipeline import lawfiles
+
+    outcome = lawfiles.test(name)
+    _show(outcome.report, json)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
 @app.command()
 def explain(
     code: Annotated[str, typer.Argument(help="Code of a note, such as at-bound.")],
@@ -220,6 +336,20 @@ def explain(
     from scalefit.pipeline import commands
 
     _show(commands.explain(code), json)
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="Name of a document, such as fit or predict.")],
+) -> None:
+    """JSON Schema of the document that a command prints with --json.
+
+    Example: scalefit schema fit
+    """
+    from scalefit.pipeline.schemas import schema_of
+    from scalefit.tables.reports.json import document_text
+
+    sys.stdout.write(document_text(schema_of(name), indent=2) + "\n")
 
 
 def _show(story: Any, json: bool) -> None:
@@ -245,6 +375,22 @@ def _deliver(outcome: Any, given: dict[str, Any]) -> None:
             typer.echo(f"{note.severity} {note.code}: {note.message}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
+
+
+def _hold_to(outcome: Any, strict: str | None) -> None:
+    """Exit 1 if a note has a code or severity that `--strict` names.
+
+    Raises:
+        GateFailed: one has.
+    """
+    if strict is None:
+        return
+    from scalefit.pipeline import commands
+
+    hit = commands.failing(outcome, [code.strip() for code in strict.split(",") if code.strip()])
+    if hit:
+        raise GateFailed(f"--strict found {', '.join(hit)}", "scalefit explain " + hit[0])
 
 
 def _print(story: Any) -> None:

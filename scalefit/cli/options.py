@@ -16,7 +16,7 @@ _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
 Runs = Annotated[
     str | None,
-    typer.Argument(help="Table of runs: a CSV or TSV file, - for standard input, or a saved fit."),
+    typer.Argument(help="Runs: a table (CSV, JSON, Parquet, ...), - for input, or a saved fit."),
 ]
 SHARED: dict[str, tuple[Any, Any]] = {
     "col": (
@@ -52,6 +52,46 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "smooth": (
+        Annotated[
+            int | None,
+            typer.Option(
+                metavar="ROWS", help="Average the loss over rows of a run.", rich_help_panel=_DATA
+            ),
+        ],
+        None,
+    ),
+    "drop_diverged": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--drop-diverged",
+                help="Leave out runs that end far above their lowest loss.",
+                rich_help_panel=_DATA,
+            ),
+        ],
+        None,
+    ),
+    "reader": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Reader to use, where it is not found by itself.", rich_help_panel=_DATA
+            ),
+        ],
+        None,
+    ),
+    "remote": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--remote",
+                help="Allow s3, gs, abfss and hf addresses (opens the network).",
+                rich_help_panel=_DATA,
+            ),
+        ],
+        None,
+    ),
     "config": (
         Annotated[
             Path | None,
@@ -62,7 +102,10 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "law": (
         Annotated[
             list[str] | None,
-            typer.Option(help="Law by name; see scalefit laws list.", rich_help_panel=_FIT),
+            typer.Option(
+                help="Law by name (scalefit laws list) or FILE.toml (scalefit laws new).",
+                rich_help_panel=_FIT,
+            ),
         ],
         None,
     ),
@@ -158,6 +201,17 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "strict": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="CODES",
+                help="Exit 1 on these codes, or on any warning or refusal: --strict[=CODES].",
+                rich_help_panel=_OUT,
+            ),
+        ],
+        None,
+    ),
     "json": (
         Annotated[
             bool, typer.Option("--json", help="One JSON document.", rich_help_panel=_OUT)
@@ -177,20 +231,42 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+_ABOUT_RUNS = (
+    "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "config", "json",
+    "out",
+)  # fmt: skip
+
+
 def shares_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options; it gets them as one `Shared` first argument."""
+    return _sharing(command, tuple(SHARED))
+
+
+def shares_data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that fits nothing: only options about the runs and the output."""
+    return _sharing(command, _ABOUT_RUNS)
+
+
+def _sharing(command: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
     _, *rest = inspect.signature(command).parameters.values()
-    parameters = [
-        inspect.Parameter("runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None)
-    ]
-    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    own = {p.name for p in rest}
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    if "runs" not in own and "paths" not in own:
+        runs = inspect.Parameter(
+            "runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None
+        )
+        parameters.insert(0, runs)
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
         for name, (kind, default) in SHARED.items()
+        if name in names
     ]
 
     def wrapped(**given: Any) -> None:
-        shared = {name: given.pop(name) for name in ("runs", *SHARED)}
+        unsaid = {name: default for name, (_, default) in SHARED.items()}
+        shared = {
+            name: given.pop(name, default) for name, default in {"runs": None, **unsaid}.items()
+        }
         if shared["out"] is not None and command.__name__ != "report":
             _check_format(shared["out"])
         command(shared, **given)
@@ -223,6 +299,10 @@ def settings_of(given: dict[str, Any]) -> Settings:
         where=given["where"],
         na=tuple(given["na"]) if given["na"] else None,
         last=given["last"],
+        smooth=given["smooth"],
+        drop_diverged=given["drop_diverged"],
+        reader=given["reader"],
+        remote=given["remote"],
     )
     fit = _over(
         base.fit,

@@ -2,111 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
-from scalefit.core.registry import Registry
 from scalefit.inference import doubts
-from scalefit.inference.certificate import USABLE
+from scalefit.inference.criteria import aicc, bic, effective_aicc, effective_share
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts
+from scalefit.inference.gates import (
+    GATES,
+    Points,
+    Verdict,
+    candidates,
+    default_ahead,
+    judge,
+    structure_p,
+    trimmed_rms,
+)
 
 _UNDECIDED = 6.0  # of AICc: below it the better law is not better enough to name
 _NEGLIGIBLE = 10.0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one gate says of one law."""
-
-    gate: str
-    passed: bool
-    detail: str
-
-
-class Gate(Protocol):
-    """A condition that a law must meet before it is ranked."""
-
-    name: ClassVar[str]
-
-    def judge(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
-        """Pass or fail, with the numbers."""
-        ...
-
-
-GATES: Registry[Any] = Registry("gate")
-
-
-@GATES.add
-@dataclass(frozen=True)
-class EnoughData:
-    """Three independent runs more than parameters, and enough distinct scales on each axis."""
-
-    name: ClassVar[str] = "enough-data"
-
-    def judge(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
-        """One input asks for as many distinct values as parameters, several for three each."""
-        p, runs = fit.problem.p, fit.runs
-        needed = min(p, len(fit.law.parameters)) if len(fit.law.inputs) == 1 else 3
-        scales = {
-            name: int(np.unique(np.round(np.log(values), 6)).size)
-            for name, values in runs.inputs.items()
-        }
-        few = [name for name, count in scales.items() if count < needed]
-        passed = runs.clusters >= p + 3 and not few
-        seen = ", ".join(f"{count} of {name}" for name, count in scales.items())
-        return Verdict(
-            self.name,
-            passed,
-            f"{runs.clusters} independent runs for {p} parameters (at least {p + 3}); distinct "
-            f"values: {seen} (at least {needed})",
-        )
-
-
-@GATES.add
-@dataclass(frozen=True)
-class Converged:
-    """The certificate allows the estimate to be used."""
-
-    name: ClassVar[str] = "converged"
-
-    def judge(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
-        """A status from converged to multiple-minima passes."""
-        return Verdict(self.name, fit.status in USABLE, f"status {fit.status}")
-
-
-@GATES.add
-@dataclass(frozen=True)
-class ResidualScale:
-    """The law misses the runs by not much more than the best candidate does."""
-
-    name: ClassVar[str] = "residual-scale"
-    factor: float = 3.0
-
-    def judge(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
-        """Root mean square log residual, without the worst tenth, against the least of all."""
-        own = trimmed_rms(fit)
-        least = min(trimmed_rms(rival) for rival in rivals)
-        return Verdict(
-            self.name,
-            own <= max(self.factor * least, 1e-9),
-            f"typical residual {100 * own:.2g} % of the loss; the closest law's is "
-            f"{100 * least:.2g} %",
-        )
-
-
-def trimmed_rms(fit: Fit) -> float:
-    """Root mean square of the log residuals without the largest tenth."""
-    predicted = fit.law.predict(fit.theta[None], [fit.runs.inputs[i] for i in fit.law.inputs])[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.sort(np.abs(np.log(fit.runs.loss) - np.log(predicted)))
-    kept = size[: max(1, int(np.ceil(0.9 * size.size)))]
-    return float(np.sqrt(np.mean(kept**2)))
+_ONE_CURVE = 1e-3  # of the typical residual, or of the loss by 1e-9
 
 
 @dataclass(frozen=True)
@@ -118,22 +38,33 @@ class Ranked:
         gates: What each gate says.
         aicc: Corrected Akaike criterion from the likelihood that was fitted; inf if the runs are
             too few for it.
-        delta: AICc less the least among adequate laws.
+        bic: Schwarz's criterion, shown only.
+        delta: AICc less the least among adequate laws, for as many runs as the rows are worth.
         weight: Akaike weight among adequate laws; 0 for the others.
         forecasts: Its rolling-origin forecasts.
+        same_as: The simpler law that draws the same curve, if there is one; it is counted there.
+        left_out: Forecasts of each budget from all the others, where they were asked for.
     """
 
     fit: Fit
     gates: tuple[Verdict, ...]
     aicc: float
+    bic: float
     delta: float
     weight: float
     forecasts: Forecasts
+    same_as: str = ""
+    left_out: Forecasts | None = None
 
     @property
     def adequate(self) -> bool:
         """Whether every gate passed."""
         return all(verdict.passed for verdict in self.gates)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is adequate and a curve of its own."""
+        return self.adequate and not self.same_as
 
     @property
     def rmse(self) -> float:
@@ -145,52 +76,104 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Laws ranked by AICc, the verdict in words, and doubts about it."""
+    """Laws ranked, best first, the verdict in words, and doubts about it.
+
+    Attributes:
+        laws: Adequate laws first, by the criterion.
+        verdict: In words.
+        notes: Doubts.
+        rank: The criterion.
+        share: How much of an independent run each row is worth.
+        disagreeing: Names of the best-fitting and the best-forecasting law where they differ and
+            AICc does not part them; an average then covers both.
+    """
 
     laws: tuple[Ranked, ...]
     verdict: str
     notes: tuple[Note, ...]
+    rank: str = "aicc"
+    share: float = 1.0
+    disagreeing: tuple[str, ...] = field(default_factory=tuple)
 
 
-def aicc(fit: Fit) -> float:
-    """AICc of a fit; its scale counts as a parameter.
-
-    Source: Hurvich & Tsai 1989, Biometrika 76(2).
-    """
-    residual = fit.residual[None]
-    weight = fit.runs.weight[None]
-    likelihood = float(fit.objective.log_likelihood(residual, weight)[0])
-    n = int((fit.runs.weight > 0).sum())
-    k = fit.problem.p + 1
-    if n <= k + 1:
-        return float("inf")
-    return 2 * k - 2 * likelihood + 2 * k * (k + 1) / (n - k - 1)
-
-
-def compare(fits: Sequence[Fit], forecasts: Sequence[Forecasts]) -> Comparison:
+def compare(
+    fits: Sequence[Fit],
+    forecasts: Sequence[Forecasts],
+    *,
+    ahead: Points | None = None,
+    rank: str = "aicc",
+) -> Comparison:
     """Rank laws that were fitted to the same runs with the same objective.
 
     Args:
         fits: One per law.
         forecasts: Rolling-origin forecasts of each, in the same order.
+        ahead: Points to be predicted; gates look as far.
+        rank: `aicc`, or `extrapolation`: least forecast error, and the fewest parameters within
+            one standard error of it.
     """
-    verdicts = [tuple(gate().judge(fit, fits) for gate in GATES) for fit in fits]
-    scores = np.array([aicc(fit) for fit in fits])
+    verdicts = [judge(fit, fits, ahead) for fit in fits]
     adequate = np.array([all(v.passed for v in judged) for judged in verdicts])
-    delta, weight = _weights(scores, adequate)
+    twins = _twins(fits, adequate, ahead)
+    counted = adequate & np.array([fit.law.name not in twins for fit in fits])
+    plain = np.array([aicc(fit) for fit in fits])
+    # Over the laws with a shape in their residuals as well: leaving them out would argue in a
+    # circle, that noise is white because the law that follows its every turn says so.
+    share = effective_share(candidates(fits))
+    scores = np.array([effective_aicc(fit, share) for fit in fits])
+    delta, weight = _weights(np.where(np.isfinite(plain), scores, np.inf), counted)
     ranked = [
-        Ranked(fit, judged, float(a), float(d), float(w), f)
+        Ranked(fit, judged, float(a), bic(fit), float(d), float(w), f, twins.get(fit.law.name, ""))
         for fit, judged, a, d, w, f in zip(
-            fits, verdicts, scores, delta, weight, forecasts, strict=True
+            fits, verdicts, plain, delta, weight, forecasts, strict=True
         )
     ]
-    ranked.sort(key=lambda r: (not r.adequate, r.aicc, len(r.fit.law.parameters), r.fit.law.name))
-    words, notes = _verdict(ranked)
-    return Comparison(tuple(ranked), words, notes)
+    ranked.sort(key=_RANKS[rank](ranked))
+    words, notes, disagreeing = _verdict(ranked, rank)
+    if share < 1:
+        rows = ranked[0].fit.runs.n
+        notes += (
+            doubts.CORRELATED_ROWS.note(
+                f"neighbouring rows err alike: {rows} rows are worth about {share * rows:.0f} "
+                "independent runs, and AICc and weights count them so"
+            ),
+        )
+    shaped = [r.fit.law.name for r in ranked if r.weight > 0 and structure_p(r.fit) <= 0.01]
+    if shaped:
+        notes += (
+            doubts.RESIDUAL_SHAPE.note(f"the residuals of {', '.join(shaped)} still have a shape"),
+        )
+    return Comparison(tuple(ranked), words, notes, rank, share, disagreeing)
 
 
-def _weights(scores: Array, adequate: Array) -> tuple[Array, Array]:
-    usable = adequate & np.isfinite(scores)
+def _twins(fits: Sequence[Fit], adequate: Array, ahead: Points | None) -> dict[str, str]:
+    """Laws that draw the curve of a law with fewer parameters: name to that law's name."""
+    good = [fit for fit, passed in zip(fits, adequate, strict=True) if passed]
+    good.sort(key=lambda fit: (len(fit.law.parameters), fit.law.text != "", fit.law.name))
+    found: dict[str, str] = {}
+    for k, fit in enumerate(good):
+        for simpler in good[:k]:
+            if simpler.law.name not in found and _one_curve(fit, simpler, ahead):
+                found[fit.law.name] = simpler.law.name
+                break
+    return found
+
+
+def _one_curve(one: Fit, other: Fit, ahead: Points | None) -> bool:
+    """Whether two laws of the same inputs agree at the runs and at the points ahead."""
+    runs = one.runs
+    if one.law.inputs != other.law.inputs or runs.n != other.runs.n:
+        return False
+    points = {**default_ahead(runs), **(ahead or {})}
+    inputs = [np.append(runs.inputs[name], points[name]) for name in one.law.inputs]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = [np.log(f.law.predict(f.theta[None], inputs)[0]) for f in (one, other)]
+    apart = float(np.max(np.abs(log[0] - log[1])))
+    return apart <= max(_ONE_CURVE * trimmed_rms(other), 1e-9)
+
+
+def _weights(scores: Array, counted: Array) -> tuple[Array, Array]:
+    usable = counted & np.isfinite(scores)
     if not usable.any():
         return np.full(scores.shape, np.nan), np.zeros(scores.shape)
     delta = scores - scores[usable].min()
@@ -198,14 +181,73 @@ def _weights(scores: Array, adequate: Array) -> tuple[Array, Array]:
     return delta, raw / raw.sum()
 
 
-def _verdict(ranked: list[Ranked]) -> tuple[str, tuple[Note, ...]]:
-    good = [r for r in ranked if r.adequate and np.isfinite(r.aicc)]
+Key = tuple[bool, float, int, str]
+
+
+class _ByAicc:
+    """Adequate laws first, by AICc."""
+
+    def __init__(self, ranked: Sequence[Ranked]) -> None:
+        """Nothing is needed of the others."""
+
+    def __call__(self, one: Ranked) -> Key:
+        """Sort key."""
+        fit = one.fit
+        return (not one.counted, one.delta if one.counted else one.aicc,
+                len(fit.law.parameters), fit.law.name)  # fmt: skip
+
+
+class _ByExtrapolation:
+    """Adequate laws first: the simplest within one standard error of the least forecast error.
+
+    Source: Breiman et al. 1984, section 3.4.3 (the one-standard-error rule).
+    """
+
+    def __init__(self, ranked: Sequence[Ranked]) -> None:
+        """Find the limit within which laws count as equally good."""
+        scored = [r for r in ranked if r.counted and r.forecasts.count]
+        self.limit = float("-inf")
+        if scored:
+            best = min(scored, key=lambda r: r.rmse)
+            squares = best.forecasts.error**2
+            # Forecasts from one cut share their fit: cuts, not forecasts, are independent.
+            _, cut = np.unique(best.forecasts.cut, return_inverse=True)
+            mean = np.bincount(cut, squares) / np.bincount(cut)
+            spread = float(mean.std(ddof=1) / np.sqrt(mean.size)) if mean.size > 1 else 0.0
+            self.limit = float(np.sqrt(best.rmse**2 + spread))
+
+    def __call__(self, one: Ranked) -> Key:
+        """Sort key: those within the limit by number of parameters, the rest by error."""
+        fit, error = one.fit, one.rmse
+        size = len(fit.law.parameters)
+        if not np.isfinite(error):
+            error = float("inf")
+        elif error <= self.limit:
+            error = -1.0 / size
+        return (not one.counted, error, size, fit.law.name)
+
+
+_RANKS: Mapping[str, type[_ByAicc] | type[_ByExtrapolation]] = {
+    "aicc": _ByAicc,
+    "extrapolation": _ByExtrapolation,
+}
+RANKS = tuple(_RANKS)
+
+
+def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tuple[str, ...]]:
+    good = [r for r in ranked if r.counted and np.isfinite(r.aicc)]
     if not good:
-        return "no law is adequate: none may be extrapolated", ()
-    near = [r for r in good if r.delta <= _UNDECIDED]
-    far = [r for r in good if r.delta > _UNDECIDED]
+        note = doubts.NO_ADEQUATE_LAW.note(
+            "no candidate describes the runs; a curve that misses them will not be extended"
+        )
+        return "no law is adequate: none may be extrapolated", (note,), ()
+    by_fit = sorted(good, key=lambda r: r.delta)
+    near = [r for r in by_fit if r.delta <= _UNDECIDED]
+    far = [r for r in by_fit if r.delta > _UNDECIDED]
     notes: list[Note] = []
-    if len(near) > 1:
+    if rank == "extrapolation":
+        words = f"{good[0].fit.law.name} is preferred by its forecasts of larger budgets"
+    elif len(near) > 1:
         names = ", ".join(r.fit.law.name for r in near)
         words = f"cannot tell apart: {names} (AICc within {near[-1].delta:.1f})"
         notes.append(doubts.UNDECIDED.note(words))
@@ -213,19 +255,45 @@ def _verdict(ranked: list[Ranked]) -> tuple[str, tuple[Note, ...]]:
         words = f"{near[0].fit.law.name} is preferred"
         if far:
             words += f" over {far[0].fit.law.name} by {far[0].delta:.1f} of AICc"
-    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE]
+    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE and rank == "aicc"]
     ruled += [r.fit.law.name for r in ranked if not r.adequate]
     if ruled:
         words += f"; ruled out: {', '.join(ruled)}"
-    forecast = [r for r in good if np.isfinite(r.rmse)]
-    if len(forecast) > 1:
-        best = min(forecast, key=lambda r: r.rmse)
-        if best.fit.law.name != good[0].fit.law.name:
-            notes.append(
-                doubts.RANKINGS_DISAGREE.note(
-                    f"{good[0].fit.law.name} has the least AICc, but {best.fit.law.name} forecast "
-                    f"larger budgets best (error {100 * best.rmse:.2g} % against "
-                    f"{100 * good[0].rmse:.2g} %)"
-                )
-            )
-    return words, tuple(notes)
+    same = [f"{r.fit.law.name} is the curve of {r.same_as}" for r in ranked if r.same_as]
+    if same:
+        words += f"; counted once: {', '.join(same)}"
+    return words, *_disagreement(by_fit, notes)
+
+
+def _disagreement(
+    by_fit: list[Ranked], notes: list[Note]
+) -> tuple[tuple[Note, ...], tuple[str, ...]]:
+    """Whether the best forecaster is another law than the best fit, and a rival by AICc."""
+    forecast = [r for r in by_fit if np.isfinite(r.rmse)]
+    if len(forecast) < 2:
+        return tuple(notes), ()
+    first, best = by_fit[0], min(forecast, key=lambda r: r.rmse)
+    if best.fit.law.name == first.fit.law.name:
+        return tuple(notes), ()
+    told = f"{100 * best.rmse:.2g} % against {100 * first.rmse:.2g} %"
+    notes.append(
+        doubts.RANKINGS_DISAGREE.note(
+            f"{first.fit.law.name} has the least AICc, but {best.fit.law.name} forecast larger "
+            f"budgets best (error {told})"
+        )
+    )
+    if best.delta > _UNDECIDED:
+        return tuple(notes), ()
+    return tuple(notes), (first.fit.law.name, best.fit.law.name)
+
+
+__all__ = [
+    "GATES",
+    "RANKS",
+    "Comparison",
+    "Ranked",
+    "Verdict",
+    "aicc",
+    "compare",
+    "trimmed_rms",
+]

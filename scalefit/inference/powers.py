@@ -30,12 +30,11 @@ class Powers:
     slot: Mapping[int, int]
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
-        """Loss, shape (B, n), for parameters (B, P) at inputs with logarithms (n,) each."""
-        value = np.zeros((len(theta), logs[0].size))
+        """Loss, shape (B, n), for parameters (B, P) at inputs given as -log, each shape (n,)."""
+        value = self._floor(theta, logs[0].size)
         height = np.empty_like(value)
         for term in self.terms:
             value += _height(term, theta, logs, height)
-        value += self._floor(theta)
         return value
 
     def slopes(
@@ -43,9 +42,10 @@ class Powers:
     ) -> tuple[Array, Array]:
         """Loss (B, n), and the Jacobian (p, B, n) of the loss or of its logarithm.
 
-        Derivatives are in logarithms of amplitudes, in exponents and in floors.
+        Inputs are given as -log, each shape (n,). Derivatives are in logarithms of amplitudes,
+        in exponents and in floors.
         """
-        value = np.zeros((len(theta), logs[0].size))
+        value = self._floor(theta, logs[0].size)
         jacobian = np.empty((len(self.slot), *value.shape))
         heights = []
         for term in self.terms:
@@ -53,7 +53,6 @@ class Powers:
             out = np.empty_like(value) if own is None else jacobian[own]
             heights.append(_height(term, theta, logs, out))
             value += out
-        value += self._floor(theta)
         part = 1 / value if log_target else np.ones((1, 1))
         for i in self.floors:
             if i in self.slot:
@@ -64,14 +63,14 @@ class Powers:
                 height *= part
             for i, k in term.powers:
                 if k in begun:
-                    jacobian[self.slot[k]] -= logs[i] * height
+                    jacobian[self.slot[k]] += logs[i] * height
                 elif k in self.slot:
-                    np.multiply(height, -logs[i], out=jacobian[self.slot[k]])
+                    np.multiply(height, logs[i], out=jacobian[self.slot[k]])
                     begun.add(k)
         return value, jacobian
 
-    def _floor(self, theta: Array) -> Array:
-        return np.asarray(theta[:, list(self.floors)].sum(axis=1, keepdims=True))
+    def _floor(self, theta: Array, n: int) -> Array:
+        return np.repeat(theta[:, list(self.floors)].sum(axis=1, keepdims=True), n, axis=1)
 
 
 def powers_of(law: Law, free: Sequence[int]) -> Powers | None:
@@ -86,9 +85,9 @@ def powers_of(law: Law, free: Sequence[int]) -> Powers | None:
 def _height(term: Term, theta: Array, logs: Sequence[Array], out: Array) -> Array:
     """A prod_x x^-by into `out`, shape (B, n)."""
     (first, by), *others = term.powers
-    np.multiply(theta[:, by, None], -logs[first], out=out)
+    np.multiply(theta[:, by, None], logs[first], out=out)
     for i, k in others:
-        out -= theta[:, k, None] * logs[i]
+        out += theta[:, k, None] * logs[i]
     np.exp(out, out=out)
     out *= theta[:, term.amplitude, None]
     return out

@@ -54,6 +54,7 @@ class Prediction:
         level: Of every interval.
         method: That made them, in words.
         df: Its degrees of freedom.
+        average: Laws and their weights, where several are averaged.
     """
 
     points: Mapping[str, Array]
@@ -66,6 +67,7 @@ class Prediction:
     level: float
     method: str
     df: float
+    average: tuple[tuple[str, float], ...] = ()
 
 
 def predict(
@@ -106,7 +108,7 @@ def predict(
         notes=notes,
         law_error=error,
         level=level,
-        method=draws.method.words,  # type: ignore[attr-defined]
+        method=draws.method.words,
         df=draws.df,
     )
 
@@ -147,7 +149,9 @@ def loss_band(
     loss = fit.law.predict(fit.theta[None], inputs)[0]
     loss = np.broadcast_to(loss, decades.shape).astype(float)
     values = np.broadcast_to(fit.law.predict(draws.theta, inputs), (len(draws.theta), loss.size))
-    exact = interval(draws, loss, values, level, log=True)
+    exact = interval(
+        draws, loss, values, level, log=True, of=lambda theta: fit.law.predict(theta, inputs)
+    )
     reach = t_quantile((1 + level) / 2, draws.df)
     noise = noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))
     if not fit.problem.log_target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -27,6 +27,7 @@ class Problem:
     Attributes:
         law: The law.
         inputs: Centred inputs (divided by their geometric means), each shape (n,).
+        logs: Minus their logarithms, which exponents multiply, each shape (n,).
         target: What is fitted, shape (n,): log loss, or the loss itself.
         log_target: Whether the target is the log loss.
         weight: Row weights, shape (n,).
@@ -40,6 +41,7 @@ class Problem:
 
     law: Law
     inputs: tuple[Array, ...]
+    logs: tuple[Array, ...]
     target: Array
     log_target: bool
     weight: Array
@@ -135,29 +137,20 @@ class Problem:
         return np.array(np.broadcast_to(value, jacobian.shape[1:])), jacobian
 
     @cached_property
-    def logs(self) -> tuple[Array, ...]:
-        """Logarithms of the centred inputs, each shape (n,)."""
-        return tuple(np.log(values) for values in self.inputs)
-
-    @cached_property
     def rounded(self) -> Array:
         """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
         size = np.abs(self.target)
         return np.maximum(size, 1.0) if self.log_target else size
 
-    def blocks(self, most: int) -> Iterator[tuple[slice, Problem]]:
-        """Consecutive rows, at most so many at a time, each block a problem of its own."""
-        for begin in range(0, self.n, most):
-            rows = slice(begin, begin + most)
-            yield (
-                rows,
-                replace(
-                    self,
-                    inputs=tuple(values[rows] for values in self.inputs),
-                    target=self.target[rows],
-                    weight=self.weight[rows],
-                ),
-            )
+    def rows(self, some: slice) -> Problem:
+        """Some of the rows as a problem of their own, in the same units and the same box."""
+        return replace(
+            self,
+            inputs=tuple(values[some] for values in self.inputs),
+            logs=tuple(values[some] for values in self.logs),
+            target=self.target[some],
+            weight=self.weight[some],
+        )
 
     @cached_property
     def _powers(self) -> Powers | None:
@@ -224,6 +217,7 @@ def bind(
     return Problem(
         law=law,
         inputs=inputs,
+        logs=tuple(-np.log(values) for values in inputs),
         target=np.log(runs.loss) if log_target else runs.loss.astype(float),
         log_target=log_target,
         weight=runs.weight,

@@ -51,6 +51,10 @@ class Solution:
     converged: _BoolArray
     steps: IntArray
 
+    def take(self, chosen: IntArray | _BoolArray) -> Solution:
+        """Those of some problems."""
+        return Solution(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
 
 def solve(
     problem: Problem,
@@ -146,8 +150,7 @@ class _Task:
 
     @cached_property
     def _rows(self) -> Array:
-        # Summed as an objective sums, so that a problem's bits do not depend on the batch.
-        return np.asarray(np.einsum("ij,j->i", self.weight, self.problem.rounded**2))
+        return np.asarray((self.weight * self.problem.rounded**2).sum(axis=-1))
 
     def rounding(self, at: IntArray, state: Array) -> Array:
         """Gain that rounding alone could promise the problems `at`, shape (B,)."""
@@ -262,13 +265,26 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
     Returns:
         Solutions of shape (B, p), and whether each system was positive definite.
     """
-    p = right.shape[1]
     # One contiguous vector over the batch for each entry.
     entry = np.ascontiguousarray(system.transpose(1, 2, 0))
-    solution = np.array(right.T, order="C")
+    solution, sound = solve_entries(entry, np.array(right.T, order="C"))
+    return np.where(sound[:, None], solution.T, 0.0), sound
+
+
+def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
+    """Solve systems that lie entry by entry; right sides (p, ...) are overwritten.
+
+    Args:
+        entry: Shape (p, p, ...); only the lower triangle is read.
+        solution: Right sides, shape (p, ...).
+
+    Returns:
+        Solutions, and whether each system was positive definite and its solution finite.
+    """
+    p = len(solution)
     lower = np.empty_like(entry)
     inverse = np.empty_like(solution)
-    sound = np.ones(right.shape[0], dtype=bool)
+    sound = np.ones(solution.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for j in range(p):
             column = entry[j:, j].copy()
@@ -283,8 +299,7 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
         for j in reversed(range(p)):
             solution[j] *= inverse[j]
             solution[:j] -= lower[j, :j] * solution[j]
-    sound &= np.isfinite(solution).all(axis=0)
-    return np.where(sound[:, None], solution.T, 0.0), sound
+    return solution, sound & np.isfinite(solution).all(axis=0)
 
 
 def polish(

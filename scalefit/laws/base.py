@@ -149,6 +149,8 @@ class Law:
             carry over by name.
         ordered: The same curves with interchangeable parameters in their order: theta to theta,
             shape (..., P). None: no parameters are interchangeable.
+        text: The TOML that declares it; empty for a law of the library.
+        holds: Names of laws that are special cases of this one, at a value of a parameter.
     """
 
     name: str
@@ -161,6 +163,8 @@ class Law:
     shares_unit: Mapping[str, str] = field(default_factory=dict)
     within: Law | None = None
     ordered: Callable[[Array], Array] | None = None
+    text: str = ""
+    holds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the declaration matches the signature."""

@@ -14,7 +14,7 @@ from scalefit.laws.dual import softplus
 
 def in_order(theta: Array) -> Array:
     """The same curves with d1 < d2 < ..: breaks change places, and A moves to the first one."""
-    breaks = theta[..., 3:].reshape(*theta.shape[:-1], -1, 3)
+    breaks = theta[..., 3:].reshape(*theta.shape[:-1], theta.shape[-1] // 3 - 1, 3)
     order = np.argsort(breaks[..., 1], axis=-1, kind="stable")
     breaks = np.take_along_axis(breaks, order[..., None], axis=-2)
     moved = theta.copy()
@@ -69,6 +69,7 @@ def broken_power(
         example=example,
         within=within,
         ordered=in_order if breaks > 1 else None,
+        holds=("power", "power-floor") if within is None else (*within.holds, within.name),
     )
 
 

@@ -25,5 +25,6 @@ CHINCHILLA = LAWS.add(
         ),
         example={"E": 1.69, "A": 406.4, "alpha": 0.34, "B": 410.7, "beta": 0.28},
         derived=split_exponents(lambda p: p["alpha"], lambda p: p["beta"]),
+        holds=("chinchilla-tied",),
     ),
 )

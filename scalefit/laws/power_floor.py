@@ -21,5 +21,6 @@ POWER_FLOOR = LAWS.add(
             exponent("alpha"),
         ),
         example={"E": 1.5, "A": 8.0, "alpha": 0.3},
+        holds=("power",),
     ),
 )

@@ -22,5 +22,6 @@ SHIFTED_POWER_FLOOR = LAWS.add(
             exponent("alpha"),
         ),
         example={"E": 0.09, "A": 0.26, "d": 0.01, "alpha": 0.35},
+        holds=("power", "power-floor"),
     ),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,13 @@ from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
-from scalefit.pipeline import documents, steps, story
+from scalefit.laws.text import named
+from scalefit.pipeline import averages, contests, diagnosis, documents, steps, story
+from scalefit.pipeline.averages import Averaged
+from scalefit.pipeline.holdout import parse_held
+from scalefit.pipeline.holdout import report as scored_report
+from scalefit.pipeline.reading import with_excluded
+from scalefit.pipeline.rollout import report as rolled_out
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
@@ -33,7 +40,7 @@ from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"run", "row"})
+_ROLES_BY_NAME = frozenset({"run", "row", "size"})
 
 
 @dataclass(frozen=True)
@@ -73,18 +80,40 @@ def fit(settings: Settings) -> Outcome:
     )
 
 
-def compare(settings: Settings) -> Outcome:
+def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> Outcome:
     """Compare laws on the same runs."""
-    compared = _compared(settings)
+    compared = _compared(settings, rank=rank)
     level = settings.uncertainty.level
+    sections = [
+        *story.comparison_sections(compared, level),
+        story.leave_out_section(compared, level),
+    ]
+    document = documents.compare_document(compared, settings.seed, level)
+    if tests:
+        found = contests.all_tests(compared, seed=settings.seed)
+        sections.insert(1, contests.section(found))
+        document["tests"] = contests.document(found)
     return Outcome(
         Report(
             title="scalefit compare",
-            sections=story.comparison_sections(compared, level),
-            document=documents.compare_document(compared, settings.seed, level),
+            sections=tuple(sections),
+            document=document,
             manifest=_manifest(settings, compared.table),
         )
     )
+
+
+def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
+    """Score every law, and their average, on rows that are held out, group by group."""
+    held = parse_held(holdout)
+    table = _table(settings, [column for column in (by, held.column) if column])
+    return Outcome(scored_report(settings, table, by, held, _manifest(settings, table)))
+
+
+def rollout(settings: Settings) -> Outcome:
+    """What would have been predicted at each earlier stage of the project."""
+    table = _table(settings)
+    return Outcome(rolled_out(settings, table, _manifest(settings, table)))
 
 
 def predict(settings: Settings) -> Outcome:
@@ -92,9 +121,10 @@ def predict(settings: Settings) -> Outcome:
     points = settings.predict.at
     if not points:
         raise InputError("no point is given", "give one with --at N=7B,D=1.4T, or --at-file")
-    estimate = _one_estimate(settings)
-    found = steps.predict(
-        estimate,
+    source = _source(settings, lambda table: _columns(points))
+    estimate = source.lead
+    found = averages.predict(
+        source,
         _columns(points),
         allow_unconverged=settings.allow_unconverged,
         i_know=settings.i_know,
@@ -103,7 +133,7 @@ def predict(settings: Settings) -> Outcome:
     document = documents.predict_document(estimate, found, points, stamp=stamp)
     return Outcome(
         Report(
-            title=f"scalefit predict: {estimate.law.name}",
+            title=f"scalefit predict: {_title(source)}",
             sections=(story.prediction_section(estimate, found),),
             document=document,
             notes=_carried(estimate, stamp),
@@ -118,9 +148,10 @@ def optimum(settings: Settings) -> Outcome:
     budgets = settings.optimum.budgets
     if not budgets:
         raise InputError("no budget is given", "give one with --budget 1e22")
-    estimate = _one_estimate(settings)
-    found = steps.allocate(
-        estimate,
+    source = _source(settings, lambda table: averages.points_at(table, budgets))
+    estimate = source.lead
+    found = averages.allocate(
+        source,
         list(budgets),
         waste=settings.optimum.waste,
         allow_unconverged=settings.allow_unconverged,
@@ -130,7 +161,7 @@ def optimum(settings: Settings) -> Outcome:
     document = documents.optimum_document(estimate, found, stamp=stamp)
     return Outcome(
         Report(
-            title=f"scalefit optimum: {estimate.law.name}",
+            title=f"scalefit optimum: {_title(source)}",
             sections=(story.optimum_section(estimate, found),),
             document=document,
             notes=_carried(estimate, stamp),
@@ -158,14 +189,13 @@ def check(settings: Settings) -> Outcome:
         "findings": documents.notes(findings),
     }
     section = story.runs_section(table, _rows_only(table))
-    return Outcome(
-        Report(
-            title=f"scalefit check: {words}",
-            sections=(replace(section, notes=findings),),
-            document=document,
-            manifest=_manifest(settings, table),
-        )
+    whole = Report(
+        title=f"scalefit check: {words}",
+        sections=(replace(section, notes=findings),),
+        document=document,
+        manifest=_manifest(settings, table),
     )
+    return Outcome(with_excluded(whole, table))
 
 
 def _rows_only(table: RunTable) -> Any:
@@ -226,7 +256,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     """The whole story: runs, fit, comparison, predictions, optimum and figures."""
     table = table or _table(settings)
     findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
-    estimate = _one_estimate(settings, table)
+    source = _source(settings, table=table)
+    estimate = source.lead
     fitted = documents.fit_document([estimate])
     usable = estimate.status in USABLE or settings.allow_unconverged
     budgets = settings.optimum.budgets or _own_budgets(estimate)
@@ -248,7 +279,10 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         pictures = (story.residual_figure(estimate),)
         on_page = []
     sections.append(replace(parameters, figures=pictures))
-    compared = _compared_for_report(settings, table)
+    sections += diagnosis.sections(estimate.diagnostics)
+    compared = (
+        source.compared if isinstance(source, Averaged) else _compared_for_report(settings, table)
+    )
     if compared is not None:
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = story.forecast_figure(compared, settings.uncertainty.level)
@@ -257,8 +291,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
             compared, settings.seed, settings.uncertainty.level
         )
     if on_page:
-        found = steps.allocate(
-            estimate, on_page, waste=settings.optimum.waste, allow_unconverged=True,
+        found = averages.allocate(
+            source, on_page, waste=settings.optimum.waste, allow_unconverged=True,
             i_know=settings.i_know,
         )  # fmt: skip
         sections.append(story.optimum_section(estimate, found))
@@ -267,8 +301,8 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         )
     points = settings.predict.at or _own_points(estimate)
     if usable and points:
-        said = steps.predict(
-            estimate, _columns(points), allow_unconverged=True, i_know=settings.i_know
+        said = averages.predict(
+            source, _columns(points), allow_unconverged=True, i_know=settings.i_know
         )
         sections.append(story.prediction_section(estimate, said))
         parts["predictions"] = documents.predict_document(
@@ -280,13 +314,14 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         "findings": documents.notes(findings),
     }
     whole = Report(
-        title=f"Scaling law of {Path(table.source).name}: {estimate.law.name}",
+        title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
         notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
         manifest=_manifest(settings, table),
     )
-    return Outcome(whole, 0 if usable else 3, documents.saved_document([estimate], settings))
+    saved = documents.saved_document([estimate], settings)
+    return Outcome(with_excluded(whole, table), 0 if usable else 3, saved)
 
 
 def _file_stem(name: str) -> str:
@@ -339,7 +374,8 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
 
 def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
     """Doubts about the fit that stand behind what is made of it."""
-    kept = [n for n in estimate.fit.notes if n.severity != "note"]
+    about_fit = (*estimate.fit.notes, *estimate.diagnostics.notes)
+    kept = [n for n in about_fit if n.severity != "note"]
     error = estimate.law_error if estimate.status in USABLE or stamp else None
     if error is not None and error.source == "assumed":
         kept.append(
@@ -372,14 +408,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     keep = list(extra)
     if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
         keep.append(cluster)
-    table = steps.read(
-        settings.runs.path,
-        columns=dict(settings.runs.columns),
-        where=settings.runs.where or None,
-        keep=tuple(keep),
-        na=settings.runs.na,
-        last=settings.runs.last,
-    )
+    table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
         return table
     warnings = [n for n in examine(table) if n.severity == "warning"]
@@ -387,12 +416,22 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
 
 
 def _is_saved(path: str) -> bool:
-    return path.endswith(".json") and Path(path).is_file()
+    if not (path.endswith(".json") and Path(path).is_file()):
+        return False
+    # A table of runs may be JSON too, but none begins with the first key of our documents.
+    with Path(path).open("rb") as file:
+        head = file.read(256)
+    return re.match(rb'(\xef\xbb\xbf)?\s*(\{\s*"(fits|schema)"|\{\s*\}|[^{\[])', head) is not None
 
 
 def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:
     if table is None and _is_saved(settings.runs.path):
         return documents.load_saved(Path(settings.runs.path))
+    if settings.fit.averaged:
+        raise InputError(
+            "auto is an average of laws and has no parameters of its own",
+            "use it with predict, optimum, report or compare; for fit name a law",
+        )
     table = table or _table(settings)
     chosen = settings.fit.laws or (_default_law(table),)
     _refuse_twice(chosen)
@@ -435,11 +474,11 @@ def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict
     """
     if len(laws) == 1:
         return dict(given)
-    known = {name for choice in laws for name in LAWS.get(choice.name).names}
+    known = {name for choice in laws for name in named(choice.name).names}
     for name in given:
         if name not in known:
-            LAWS.get(laws[0].name).index(name)
-    return {k: v for k, v in given.items() if k in LAWS.get(law).names}
+            named(laws[0].name).index(name)
+    return {k: v for k, v in given.items() if k in named(law).names}
 
 
 def _default_law(table: RunTable) -> LawChoice:
@@ -458,7 +497,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
         settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
     found = _estimates(settings, table)
     if settings.fit.laws:
-        found = [e for e in found if e.law.name == settings.fit.laws[0].name]
+        wanted = named(settings.fit.laws[0].name).name
+        found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
             "the saved file does not hold just that fit",
@@ -467,11 +507,39 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
     return found[0]
 
 
-def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compared:
+def _source(
+    settings: Settings,
+    ahead: Callable[[RunTable], Any] = lambda table: None,
+    table: RunTable | None = None,
+) -> Estimate | Averaged:
+    """What answers: the one law that is asked for, or the average of laws.
+
+    Args:
+        settings: With the laws.
+        ahead: Points to be predicted, by role, from the table of runs.
+        table: The runs, if they are read already.
+    """
+    if not settings.fit.averaged:
+        return _one_estimate(settings, table)
+    if _is_saved(settings.runs.path):
+        raise InputError("auto needs the runs, not a saved fit", "name the table of runs instead")
+    runs = table or _table(settings)
+    return averages.average(settings, runs, ahead(runs), force=settings.i_know)
+
+
+def _title(source: Estimate | Averaged) -> str:
+    if isinstance(source, Estimate):
+        return source.law.name
+    return f"auto, the average of {', '.join(source.names)}"
+
+
+def _compared(
+    settings: Settings, table: RunTable | None = None, rank: str = "aicc"
+) -> steps.Compared:
     table = table or _table(settings)
     x = settings.fit.laws[0].x if settings.fit.laws else ""
     _refuse_twice(settings.fit.laws)
-    named = [(choice.name, choice.x) for choice in settings.fit.laws if choice.name]
+    named = [(choice.name, choice.x) for choice in settings.fit.named]
     return steps.compare(
         table,
         named,
@@ -481,6 +549,8 @@ def _compared(settings: Settings, table: RunTable | None = None) -> steps.Compar
         fix=settings.fit.fix,
         bound=settings.fit.bound,
         solver=settings.fit.solver,
+        rank=rank,
+        leave_out=True,
     )
 
 
@@ -509,7 +579,7 @@ def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
 
 def laws_section(names: Sequence[str] = ()) -> Report:
     """The library of laws, or some of them whole."""
-    chosen = [LAWS.get(name) for name in names] or list(LAWS)
+    chosen = [named(name) for name in names] or list(LAWS)
     listed = [
         {
             "law": law.name,
@@ -657,6 +727,6 @@ def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
     for gate in gates:
         if gate not in severities:
             DOUBTS.get(gate)
-    found = [n for s in outcome.report.sections for n in s.notes]
+    found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
     hit = [n.code for n in found if n.code in gates or n.severity in gates]
     return tuple(dict.fromkeys(hit))

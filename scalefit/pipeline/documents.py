@@ -24,11 +24,14 @@ from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.prediction import Prediction
+from scalefit.inference.scores import score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
+from scalefit.laws.text import parse_law
+from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate, method_named
 from scalefit.tables.runs import RunTable
 
@@ -42,12 +45,14 @@ def number(value: Any) -> float | None:
     return plain if math.isfinite(plain) else None
 
 
-def ends(found: Interval, k: int = 0) -> dict[str, float | None]:
-    """Low and high of entry k."""
-    return {"low": number(found.low[k]), "high": number(found.high[k])}
+def ends(found: Interval, k: int = 0) -> dict[str, Any]:
+    """Low and high of entry k; an end that nothing limits is null and named as open."""
+    both = {"low": found.low[k], "high": found.high[k]}
+    wide = [name for name, value in both.items() if math.isinf(value)]
+    return {**{name: number(v) for name, v in both.items()}, **({"open": wide} if wide else {})}
 
 
-def with_value(found: Interval, k: int = 0) -> dict[str, float | None]:
+def with_value(found: Interval, k: int = 0) -> dict[str, Any]:
     """Value, low and high of entry k."""
     return {"value": number(found.value[k]), **ends(found, k)}
 
@@ -70,6 +75,7 @@ def header(schema: str, table: RunTable, runs: Observations | None, seed: int) -
             "rows_read": table.rows_read,
             "rows_used": runs.n if runs is not None else table.rows,
             "clusters": runs.clusters if runs is not None else None,
+            "cluster_by": runs.cluster_name if runs is not None else None,
             "columns": dict(table.columns),
             "derived": dict(table.derived),
             "excluded": [{"row": e.row, "reason": e.reason} for e in table.excluded],
@@ -125,7 +131,8 @@ def fitted(estimate: Estimate) -> dict[str, Any]:
         },
         "derived": {name: with_value(found) for name, found in estimate.derived.items()},
         "sigma": number(noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))),
-        "notes": notes([*fit.notes, *draws.notes]),
+        "diagnostics": diagnosis.document(estimate.diagnostics, fit.runs),
+        "notes": notes(estimate.notes),
     }
 
 
@@ -138,7 +145,7 @@ def _objective(fit: Fit) -> dict[str, Any]:
 def interval_of(draws: Draws, level: float) -> dict[str, Any]:
     """What made the intervals."""
     return {
-        "method": draws.method.words,  # type: ignore[attr-defined]
+        "method": draws.method.words,
         "level": level,
         "df": number(draws.df),
         "clusters": draws.clusters,
@@ -165,6 +172,14 @@ def _about(estimate: Estimate, stamp: bool) -> dict[str, Any]:
     if stamp:
         about["unconverged"] = True
     return about
+
+
+def _averaged(found: Prediction | Allocation) -> dict[str, Any]:
+    """What says that several laws speak, if they do; `fit` is then that of the heaviest."""
+    if not found.average:
+        return {}
+    laws = [{"law": name, "weight": number(weight)} for name, weight in found.average]
+    return {"law": "auto", "average": laws}
 
 
 def predict_document(
@@ -203,6 +218,7 @@ def predict_document(
     return {
         **header("scalefit.predict/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "rows": rows,
         "tau": _tau(found.law_error),
         "notes": notes(estimate.draws.notes),
@@ -239,6 +255,7 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
     return {
         **header("scalefit.optimum/1", estimate.table, estimate.fit.runs, estimate.seed),
         **_about(estimate, stamp),
+        **_averaged(found),
         "exponents": {"N": with_value(found.exponent_N), "D": with_value(found.exponent_D)},
         "convention": "C = 6 N D",
         "rows": rows,
@@ -267,6 +284,8 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 },
                 "objective": _objective(fit),
                 "aicc": number(ranked.aicc),
+                "bic": number(ranked.bic),
+                "same_as": ranked.same_as or None,
                 "delta": number(ranked.delta),
                 "weight": number(ranked.weight),
                 "extrapolation": {
@@ -275,7 +294,11 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "mean_error": number(told.error.mean()) if told.count else None,
                     "coverage": number(told.coverage(level)),
                     "level": level,
+                    "z": number(score(told, level).z),
+                    "crps": number(score(told, level).crps),
+                    "by_distance": _by_distance(told, level),
                 },
+                "leave_one_out": _by_distance(ranked.left_out, level),
                 "notes": notes(fit.notes),
             }
         )
@@ -295,8 +318,9 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 "weight": 0.0,
                 "extrapolation": {
                     "forecasts": 0, "rmse": None, "mean_error": None, "coverage": None,
-                    "level": level,
+                    "level": level, "z": None, "crps": None, "by_distance": [],
                 },
+                "leave_one_out": [],
                 "notes": [],
             }
         )  # fmt: skip
@@ -304,9 +328,21 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
         **header("scalefit.compare/1", compared.table, compared.observations, seed),
         "laws": laws,
         "laws_tried": len(laws),
+        "rank": compared.comparison.rank,
+        "independent_share": number(compared.comparison.share),
+        "disagreeing": list(compared.comparison.disagreeing),
         "verdict": compared.comparison.verdict,
         "notes": notes(compared.comparison.notes),
     }
+
+
+def _by_distance(told: Forecasts | None, level: float) -> list[dict[str, Any]]:
+    if told is None:
+        return []
+    return [
+        {"distance": words, **{k: number(v) for k, v in one.__dict__.items()}}
+        for words, one in score_by_distance(told, level).items()
+    ]
 
 
 def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[str, Any]:
@@ -317,6 +353,8 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "runs": _arrays(estimate.fit.runs),
             "theta": [float(v) for v in estimate.fit.theta],
             "draws": [[float(v) for v in row] for row in estimate.draws.theta],
+            "number": [int(k) for k in estimate.draws.number],
+            "draw_notes": notes(estimate.draws.notes),
             "failed": list(estimate.draws.failed),
             "tried": estimate.draws.tried,
             "objective": _spelled(estimate.fit.objective),
@@ -325,6 +363,7 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "fix": dict(estimate.fit.fixed),
             "bound": {k: list(v) for k, v in settings.fit.bound.items() if k in estimate.law.names},
             "roles": dict(estimate.roles),
+            "law_text": estimate.law.text,
         }
         for estimate in estimates
     ]
@@ -345,6 +384,8 @@ def _arrays(runs: Observations) -> dict[str, Any]:
         "row": [int(x) for x in runs.row],
         "scale": [float(x) for x in runs.scale],
         "scale_name": runs.scale_name,
+        "cluster_name": runs.cluster_name,
+        "beside": {k: [number(x) for x in v] for k, v in runs.beside.items()},
     }
 
 
@@ -410,7 +451,8 @@ def _real(value: Any) -> float:
 
 
 def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) -> Estimate:
-    law = LAWS.get(str(one["law"]))
+    text = str(part.get("law_text", ""))
+    law = parse_law(text, "the saved law") if text else LAWS.get(str(one["law"]))
     arrays = part["runs"]
     runs = Observations(
         inputs={name: _floats(arrays["inputs"][name]) for name in law.inputs},
@@ -420,11 +462,19 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         row=np.array(arrays["row"], dtype=np.int64),
         scale=_floats(arrays["scale"]),
         scale_name=str(arrays["scale_name"]),
+        cluster_name=str(arrays["cluster_name"]),
+        beside={
+            str(k): np.array([np.nan if x is None else _real(x) for x in v])
+            for k, v in arrays["beside"].items()
+        },
     )
     theta = _floats(part["theta"])
     if theta.size != len(law.parameters) or {len(row) for row in part["draws"]} - {theta.size}:
         raise ValueError("the number of parameters does not fit the law")
-    sizes = {v.size for v in (*runs.inputs.values(), runs.loss, runs.weight, runs.scale)}
+    rowwise = (*runs.inputs.values(), runs.loss, runs.weight, runs.scale, *runs.beside.values())
+    sizes = {v.size for v in rowwise}
+    if len(part["number"]) != len(part["draws"]):
+        raise ValueError("the numbers of the refits do not fit the refits")
     if len(sizes | {runs.cluster.size, runs.row.size}) != 1:
         raise ValueError("columns of the runs differ in length")
     again = fit_law(
@@ -444,18 +494,16 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
     return Estimate(
         fit=again,
         draws=Draws(
+            fit=again,
             theta=draws,
+            number=np.array([int(k) for k in part["number"]], dtype=np.int64),
             estimate=again.theta,
             method=method,
             df=method.df(runs),
             clusters=runs.clusters,
             tried=int(part["tried"]),
             failed=tuple(int(k) for k in part["failed"]),
-            notes=tuple(
-                Note(n["code"], n["severity"], n["message"])
-                for n in one["notes"]
-                if n["code"] in ("no-interval", "failed-replicates")
-            ),
+            notes=tuple(Note(n["code"], n["severity"], n["message"]) for n in part["draw_notes"]),
         ),
         level=_real(part["level"]),
         roles={str(k): str(v) for k, v in part["roles"].items()},

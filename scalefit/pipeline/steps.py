@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scalefit.core.errors import FitError, InputError
+from scalefit.config import LawChoice, RunsSettings
+from scalefit.core.errors import FitError, InputError, UnknownName
+from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
+from scalefit.inference.diagnostics import Diagnostics, diagnose
+from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import Forecasts, LawError, law_error, rolling_origin
+from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_of, rolling_origin
 from scalefit.inference.objectives import parse_objective
+from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
-from scalefit.inference.uncertainty.base import Fan, Refit
+from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
 from scalefit.laws import LAWS, Law
-from scalefit.laws.base import by_name
+from scalefit.laws.base import Derived, by_name
+from scalefit.laws.text import named
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -43,6 +49,7 @@ class Estimate:
         roles: Input of the law to the role that plays it.
         table: The runs as they were read.
         seed: Of the draws.
+        told: Rolling-origin forecasts, if they are known already.
     """
 
     fit: Fit
@@ -51,6 +58,12 @@ class Estimate:
     roles: Mapping[str, str]
     table: RunTable
     seed: int
+    told: Forecasts | None = None
+
+    @property
+    def lead(self) -> Estimate:
+        """Itself: the law that speaks for the answer."""
+        return self
 
     @property
     def law(self) -> Law:
@@ -63,9 +76,15 @@ class Estimate:
         return self.fit.status
 
     @cached_property
+    def undetermined(self) -> tuple[str, ...]:
+        """Parameters on a bound, and all of them where the runs cannot separate them."""
+        together = any(n.code == "collinear-design" for n in self.diagnostics.notes)
+        return self.law.names if together else self.fit.certificate.bounds
+
+    @cached_property
     def parameters(self) -> dict[str, Interval]:
-        """Each parameter with its interval; none for one that is fixed or on a bound."""
-        held = {*self.fit.fixed, *self.fit.certificate.bounds}
+        """Each parameter with its interval; none for one that is fixed or not determined."""
+        held = {*self.fit.fixed, *self.undetermined}
         found = {}
         for i, parameter in enumerate(self.law.parameters):
             value = self.fit.theta[i : i + 1]
@@ -75,7 +94,10 @@ class Estimate:
                 none = np.full(1, np.nan)
                 found[parameter.name] = Interval(value, none, none, none)
             else:
-                one = interval(self.draws, value, self.draws.theta[:, i], self.level, log=log)
+                one = interval(
+                    self.draws, value, self.draws.theta[:, i], self.level, log=log,
+                    of=_column(i),
+                )  # fmt: skip
                 se = one.se * value if log else one.se
                 found[parameter.name] = Interval(value, se, one.low, one.high)
         return found
@@ -87,8 +109,11 @@ class Estimate:
         at, drawn = by_name(self.law, self.fit.theta[None]), by_name(self.law, self.draws.theta)
         for quantity in self.law.derived:
             value = np.atleast_1d(quantity.of(at))
-            one = interval(self.draws, value, quantity.of(drawn), self.level, log=quantity.log)
-            moved = [{**at, b: 1.01 * at[b] + 1e-6} for b in self.fit.certificate.bounds]
+            one = interval(
+                self.draws, value, quantity.of(drawn), self.level, log=quantity.log,
+                of=_derived(self.law, quantity),
+            )  # fmt: skip
+            moved = [{**at, b: 1.01 * at[b] + 1e-6} for b in self.undetermined]
             if any(not np.array_equal(quantity.of(other), value) for other in moved):
                 none = np.full(1, np.nan)
                 one = Interval(value, none, none, none)
@@ -96,9 +121,19 @@ class Estimate:
         return found
 
     @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """What looking at the fit from every side shows."""
+        return diagnose(self.fit, self.draws, self.level)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Every doubt about the fit and its intervals, each once."""
+        return tuple(dict.fromkeys((*self.fit.notes, *self.draws.notes, *self.diagnostics.notes)))
+
+    @cached_property
     def forecasts(self) -> Forecasts:
         """What the law would have forecast at each earlier stage."""
-        return rolling_origin(self.fit)
+        return self.told if self.told is not None else rolling_origin(self.fit)
 
     @cached_property
     def law_error(self) -> LawError:
@@ -106,17 +141,32 @@ class Estimate:
         return law_error(self.forecasts)
 
 
+def _column(i: int) -> Quantity:
+    return lambda theta: theta[:, i : i + 1]
+
+
+def _derived(law: Law, quantity: Derived) -> Quantity:
+    return lambda theta: np.atleast_2d(quantity.of(by_name(law, theta))).T
+
+
 def read(source: str | Path | Any, **settings: Any) -> RunTable:
     """A table of runs from a file, standard input or memory.
 
     Args:
         source: Path of a CSV or TSV file, `-`, or an object with `__arrow_c_stream__`.
-        settings: `columns`, `where`, `keep`, `na` and `last`, as in `scalefit.tables.read`.
+        settings: `columns`, `where`, `keep`, `na`, `last` and the rest, as in
+            `scalefit.tables.read`.
 
     Raises:
         InputError: the file or a value in it is wrong.
     """
     return read_table(source, **settings)
+
+
+def reading(settings: RunsSettings) -> dict[str, Any]:
+    """What `read` is told by a section of settings."""
+    named = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "path"}
+    return {**named, "columns": dict(settings.columns), "where": settings.where or None}
 
 
 def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
@@ -182,15 +232,20 @@ def fit(
     """
     if not 0.5 <= level < 1:
         raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
-    chosen = LAWS.get(law) if isinstance(law, str) else law
+    chosen = named(law) if isinstance(law, str) else law
     roles = roles_for(chosen, runs, x)
     observations = select(runs, roles, cluster=cluster)
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     method = method_named(interval, draws) if isinstance(interval, str) else interval
-    point = fit_law(chosen, observations, objective=goal, fix=fix, bound=bound, solver=solver)
+    how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
+    point = fit_law(chosen, observations, **how)
+    weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
+    if weighed is not None:
+        point = fit_law(chosen, weighed[0], **how)
+        point = replace(point, notes=(*point.notes, weighed[1]))
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed, fan=_fan(jobs)),
+        draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
         level=level,
         roles=roles,
         table=runs,
@@ -198,7 +253,7 @@ def fit(
     )
 
 
-def _fan(jobs: int) -> Fan | None:
+def fan_of(jobs: int) -> Fan | None:
     """Spans of refits over so many processes, or None for one."""
     if jobs <= 1:
         return None
@@ -304,6 +359,9 @@ def allocate(
         InputError: the law is not one of N and D, or a budget is not positive.
         FitError: the fit's status forbids it, or the law has no best split.
     """
+    if estimate.law.inputs == ("N", "D"):
+        # Said first: on one line a search has no single end, which would only be a riddle.
+        allocations.refuse_one_line(estimate.fit)
     require_usable(estimate, allow_unconverged=allow_unconverged)
     return allocations.allocate(
         estimate.fit,
@@ -325,12 +383,14 @@ class Compared:
         unfitted: Laws that could not be fitted at all, with the reason.
         table: The runs.
         observations: The rows that every law was fitted to.
+        roles: Law to which role plays each of its inputs.
     """
 
     comparison: comparisons.Comparison
     unfitted: Mapping[str, str]
     table: RunTable
     observations: Observations
+    roles: Mapping[str, Mapping[str, str]]
 
 
 def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
@@ -345,6 +405,17 @@ def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
     )
 
 
+def first_law(choices: Sequence[LawChoice], table: RunTable, x: str = "") -> Law:
+    """The first law that is named; without any, the law that stands for such runs by default.
+
+    That is chinchilla for runs with N and D, power-floor else.
+    """
+    if choices:
+        return named(choices[0].name)
+    both = {"N", "D"} <= set(table.table.column_names) and not x
+    return LAWS.get("chinchilla" if both else "power-floor")
+
+
 def compare(
     runs: RunTable,
     laws: Sequence[str | Law | tuple[str, str]] = (),
@@ -355,6 +426,9 @@ def compare(
     fix: Mapping[str, float] | None = None,
     bound: Mapping[str, tuple[float, float]] | None = None,
     solver: str = "scalefit",
+    rank: str = "aicc",
+    ahead: Mapping[str, Array] | None = None,
+    leave_out: bool = False,
 ) -> Compared:
     """Laws ranked on the same runs, with what they would have forecast.
 
@@ -367,13 +441,18 @@ def compare(
         fix: Parameters held at a value, in the laws that have them.
         bound: Parameters kept between two values, likewise.
         solver: As in `fit`.
+        rank: `aicc` or `extrapolation`.
+        ahead: Points to be predicted, by role; gates look as far.
+        leave_out: Also forecast each budget from all the others.
 
     Raises:
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
     """
+    if rank not in comparisons.RANKS:
+        raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
-        (LAWS.get(law[0]), law[1]) if isinstance(law, tuple)
-        else (LAWS.get(law), x) if isinstance(law, str)
+        (named(law[0]), law[1]) if isinstance(law, tuple)
+        else (named(law), x) if isinstance(law, str)
         else (law, x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
@@ -382,9 +461,11 @@ def compare(
     goal = parse_objective(objective) if isinstance(objective, str) else objective
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
+    roles: dict[str, Mapping[str, str]] = {}
     observations: Observations | None = None
     for law, axis in chosen:
-        own = select(runs, roles_for(law, runs, axis), cluster=cluster)
+        roles[law.name] = roles_for(law, runs, axis)
+        own = select(runs, roles[law.name], cluster=cluster)
         observations = observations or own
         held = {k: v for k, v in (fix or {}).items() if k in law.names}
         kept = {k: v for k, v in (bound or {}).items() if k in law.names}
@@ -394,5 +475,14 @@ def compare(
         fits.append(fit_law(law, own, objective=goal, fix=held, bound=kept, solver=solver))
     if not fits or observations is None:
         raise InputError("no law could be fitted: " + "; ".join(unfitted.values()), "add runs")
-    ranked = comparisons.compare(fits, [rolling_origin(one) for one in fits])
-    return Compared(ranked, unfitted, runs, observations)
+    names = {role: name for own in roles.values() for name, role in own.items()}
+    ranked = comparisons.compare(
+        fits,
+        [rolling_origin(one) for one in fits],
+        ahead={names[role]: v for role, v in (ahead or {}).items() if role in names},
+        rank=rank,
+    )
+    if leave_out:
+        whole = tuple(replace(r, left_out=leave_one_out(r.fit)) for r in ranked.laws)
+        ranked = replace(ranked, laws=whole)
+    return Compared(ranked, unfitted, runs, observations, roles)

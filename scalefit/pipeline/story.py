@@ -13,10 +13,12 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import as_precise_as, human
 from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation, best_size
-from scalefit.inference.comparison import trimmed_rms
+from scalefit.inference.comparison import Ranked, trimmed_rms
 from scalefit.inference.forecasts import LawError, noise_of
 from scalefit.inference.prediction import Prediction, decades_beyond, loss_band
+from scalefit.inference.scores import Score, score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
+from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate
 from scalefit.tables import figures
 from scalefit.tables.reports import Figure, Section
@@ -79,6 +81,8 @@ def _range(table: RunTable, role: str) -> tuple[str, str]:
     if not pa.types.is_floating(column.type) or not table.rows:
         return "", ""
     values = np.concatenate([np.asarray(np.from_dlpack(c)) for c in column.chunks if len(c)])
+    if np.isnan(values).all():
+        return "", ""
     return human(float(np.nanmin(values))), human(float(np.nanmax(values)))
 
 
@@ -94,6 +98,8 @@ def parameters_section(estimate: Estimate) -> Section:
             remark = "fixed"
         elif name in c.bounds:
             remark = "on its bound: not determined"
+        elif name in estimate.undetermined:
+            remark = "cannot be separated from the others"
         spread = _spread(one)
         rows.append(
             (
@@ -127,9 +133,10 @@ def parameters_section(estimate: Estimate) -> Section:
         rows=tuple(rows),
         numeric=frozenset({1, 2, 3}),
         table=table,
-        notes=(*fit.notes, *estimate.draws.notes),
+        notes=estimate.notes,
         footer=(
             interval_words(estimate.draws, estimate.level),
+            *diagnosis.short_words(estimate.diagnostics),
             f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
             f"score {_score_words(c.score)}, condition number {c.kappa:.2g}, {agreed}.",
         ),
@@ -163,20 +170,24 @@ def interval_words(draws: Draws, level: float) -> str:
     df = f", {draws.df:g} degrees of freedom" if math.isfinite(draws.df) else ""
     failed = f", {len(draws.failed)} of {draws.tried} refits failed" if draws.failed else ""
     return (
-        f"{100 * level:g} % intervals: {draws.method.words}{df}, "  # type: ignore[attr-defined]
+        f"{100 * level:g} % intervals: {draws.method.words}{df}, "
         f"{draws.tried} refits over {draws.clusters} clusters{failed}."
     )
 
 
 def _spread(found: Interval) -> float:
-    width = float(found.high[0] - found.low[0]) / 4
+    ends = [abs(float(e[0] - found.value[0])) for e in (found.low, found.high)]
+    # Where one end is open the other one tells how many digits mean something.
+    width = min(ends) / 2 if any(map(math.isinf, ends)) else float(sum(ends)) / 4
     return width if math.isfinite(width) and width > 0 else float("nan")
 
 
 def _ends(found: Interval, spread: float, k: int = 0) -> tuple[str, str]:
-    if not (math.isfinite(found.low[k]) and math.isfinite(found.high[k])):
+    both = (float(found.low[k]), float(found.high[k]))
+    if any(math.isnan(end) for end in both):
         return "none", "none"
-    return as_precise_as(float(found.low[k]), spread), as_precise_as(float(found.high[k]), spread)
+    low, high = ("open" if math.isinf(end) else as_precise_as(end, spread) for end in both)
+    return low, high
 
 
 def _column(values: Iterable[Any]) -> pa.Array[Any]:
@@ -227,7 +238,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
     )
     return Section(
         name="predictions",
-        heading=f"Predicted loss, {estimate.law.name}",
+        heading=f"Predicted loss, {law_words(estimate, found)}",
         header=(
             "at", "loss", "if the law is right", "one new run", "headline", "decades beyond",
             "trust",
@@ -261,6 +272,16 @@ def _band_columns(found: Interval, name: str, keep: Sequence[bool]) -> dict[str,
         f"{name}_low": _column(np.where(keep, found.low, np.nan)),
         f"{name}_high": _column(np.where(keep, found.high, np.nan)),
     }
+
+
+def law_words(estimate: Estimate, found: Prediction | Allocation) -> str:
+    """The law that speaks, or the laws that are averaged with their weights."""
+    if not found.average:
+        return estimate.law.name
+    if len(found.average) == 1:
+        return f"{estimate.law.name}, the one law with weight"
+    parts = ", ".join(f"{100 * w:.0f} % {name}" for name, w in found.average)
+    return f"average of {parts}"
 
 
 def law_error_words(error: LawError) -> str:
@@ -322,7 +343,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     ]
     return Section(
         name="optimum",
-        heading=f"Compute-optimal settings, {estimate.law.name} (C = 6ND)",
+        heading=f"Compute-optimal settings, {law_words(estimate, found)} (C = 6ND)",
         header=(
             "FLOP", "N*", "D*", "tokens per parameter", "loss",
             f"N within {100 * found.waste:g} % of compute", "distance",
@@ -365,6 +386,43 @@ def comparison_sections(compared: Compared, level: float) -> tuple[Section, Sect
     return _ranking(compared), _forecast_section(compared, level)
 
 
+def leave_out_section(compared: Compared, level: float) -> Section:
+    """Each budget forecast from all the others, by distance from them."""
+    rows: list[tuple[str, ...]] = []
+    for one in compared.comparison.laws:
+        if one.left_out is None:
+            continue
+        rows += [
+            (one.fit.law.name, words, *_score_cells(part))
+            for words, part in score_by_distance(one.left_out, level).items()
+        ]
+    header = ("law", "distance", *_SCORES)
+    return Section(
+        name="leave-one-out",
+        heading="Leaving each budget out",
+        header=header if rows else (),
+        rows=tuple(rows),
+        numeric=frozenset(range(2, len(header))),
+        footer=("Each budget forecast from all the others, larger and smaller; columns as above.",)
+        if rows
+        else ("Too few budgets to leave one out.",),
+    )
+
+
+_SCORES = ("forecasts", "error", "mean", "z", "CRPS", "covered")
+
+
+def _score_cells(one: Score) -> tuple[str, ...]:
+    return (
+        str(one.forecasts),
+        f"{100 * one.rmse:.2g} %",
+        f"{100 * one.mean_error:+.2g} %",
+        f"{one.z:.2g}",
+        f"{100 * one.crps:.2g} %",
+        f"{100 * one.coverage:.0f} %",
+    )
+
+
 def _ranking(compared: Compared) -> Section:
     ranked = compared.comparison.laws
     rows: list[tuple[str, ...]] = []
@@ -375,10 +433,10 @@ def _ranking(compared: Compared) -> Section:
                 one.fit.law.name,
                 _or_dash(one.aicc, ".1f"),
                 _or_dash(one.delta, ".1f"),
-                f"{one.weight:.3f}" if one.adequate else "–",
+                f"{one.weight:.3f}" if one.counted else "–",
                 f"{100 * trimmed_rms(one.fit):.2g} %",
                 one.fit.status,
-                "passed" if not failed else f"fails {', '.join(failed)}",
+                _gate_words(one, failed),
             )
         )
     rows += [
@@ -406,35 +464,52 @@ def _ranking(compared: Compared) -> Section:
         table=table,
         notes=compared.comparison.notes,
         footer=(
+            *_reasons(compared),
             "AICc and weights come from the likelihood that was fitted; weights are shared among "
             "laws that pass every gate. Residual: root mean square without the worst tenth.",
         ),
     )
 
 
-def _forecast_section(compared: Compared, level: float) -> Section:
-    rows = [
-        (
-            one.fit.law.name,
-            str(one.forecasts.count),
-            f"{100 * one.rmse:.2g} %",
-            f"{100 * float(one.forecasts.error.mean()):+.2g} %",
-            f"{100 * one.forecasts.coverage(level):.0f} %",
-        )
+def _gate_words(one: Ranked, failed: Sequence[str]) -> str:
+    if failed:
+        return f"fails {', '.join(failed)}"
+    return f"the curve of {one.same_as}" if one.same_as else "passed"
+
+
+def _reasons(compared: Compared) -> tuple[str, ...]:
+    """Why each law that fails a gate fails it."""
+    return tuple(
+        f"{one.fit.law.name} fails {verdict.gate}: {verdict.detail}."
         for one in compared.comparison.laws
-        if one.forecasts.count
-    ]
+        for verdict in one.gates
+        if not verdict.passed
+    )
+
+
+def _forecast_section(compared: Compared, level: float) -> Section:
+    rows: list[tuple[str, ...]] = []
+    for one in compared.comparison.laws:
+        parts = score_by_distance(one.forecasts, level)
+        whole = {"all": score(one.forecasts, level)} if len(parts) != 1 else {}
+        rows += [
+            (one.fit.law.name, words, *_score_cells(part))
+            for words, part in {**whole, **parts}.items()
+            if part.forecasts
+        ]
+    header = ("law", "distance", *_SCORES)
     return Section(
         name="forecasts",
         heading="Leaving the largest budgets out",
-        header=("law", "forecasts", "error", "mean", "covered") if rows else (),
+        header=header if rows else (),
         rows=tuple(rows),
-        numeric=frozenset(range(1, 5)),
+        numeric=frozenset(range(2, len(header))),
         table=forecast_table(compared),
         footer=(
             "Each law was fitted to the runs below a cut and asked for every budget above it, for "
             "each cut that leaves enough runs. Error: root mean square, relative to the loss; "
-            "mean: actual less forecast; covered: share inside the "
+            "mean: actual less forecast; z: error in standard errors, 1 if the law's own interval "
+            "is honest; CRPS: lower is better; covered: share inside the "
             f"{100 * level:g} % interval that trusts the law.",
         )
         if rows

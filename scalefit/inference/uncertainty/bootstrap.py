@@ -9,11 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.uncertainty import streams
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.streams import below, words
-
-_DOMAIN = 1  # keeps these streams apart from those of any other use of the same seed
 
 
 @METHODS.add
@@ -33,12 +31,13 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         """Refuse a number of replicates that gives no quantiles or no end."""
-        if not 20 <= self.draws <= 10_000_000:
-            raise InputError(f"{self.draws} draws: must lie between 20 and 10,000,000")
+        check_draws(self.draws)
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
-        drawn = below(runs.clusters, words(seed, _DOMAIN, start, stop, runs.clusters))
+        drawn = streams.below(
+            runs.clusters, streams.words(seed, streams.BOOTSTRAP, start, stop, runs.clusters)
+        )
         drawn += np.arange(stop - start)[:, None] * runs.clusters
         counts = np.bincount(drawn.ravel(), minlength=(stop - start) * runs.clusters)
         return counts.reshape(stop - start, -1)[:, runs.cluster].astype(float)
@@ -51,7 +50,24 @@ class Bootstrap:
         """None are used."""
         return math.inf
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
         """Percentiles of the draws, linearly interpolated."""
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
-        return Interval(estimate, values.std(axis=0, ddof=1), low, high)
+        return percentiles(estimate, values, level)
+
+
+def check_draws(draws: int) -> None:
+    """Refuse a number of replicates that gives no quantiles or no end.
+
+    Raises:
+        InputError: it is below 20 or above ten million.
+    """
+    if not 20 <= draws <= 10_000_000:
+        raise InputError(f"{draws} draws: must lie between 20 and 10,000,000")
+
+
+def percentiles(estimate: Array, values: Array, level: float) -> Interval:
+    """Interval between quantiles of draws (R, m), linearly interpolated."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
+    return Interval(estimate, values.std(axis=0, ddof=1), low, high)

@@ -47,7 +47,9 @@ class Jackknife:
         """One less than the refits."""
         return self.count(runs) - 1
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
         """Estimate -/+ t times the jackknife standard error, about the estimate itself."""
         # Not as a sum divided by (R - 1): the deviations of leave-one-out values are 1/(R - 1)
         # of an independent replicate's.

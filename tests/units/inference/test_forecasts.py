@@ -1,5 +1,7 @@
 """Rolling-origin forecasts and the law-error rate they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -42,7 +44,7 @@ def swept(noise=0.005, seed=0, bend=0.0, law=LAW, truth=TRUTH, **shape):
 def made(error, variance, decades):
     k = len(error)
     return Forecasts(
-        cut=np.ones(k), scale=np.ones(k), decades=np.asarray(decades, dtype=float),
+        cut=np.ones(k), scale=np.exp(0.01 * np.arange(k)), decades=np.asarray(decades, dtype=float),
         error=np.asarray(error, dtype=float), variance=np.asarray(variance, dtype=float),
         rows=np.ones(k, dtype=np.int64), df=np.full(k, 10.0),
     )  # fmt: skip
@@ -184,3 +186,12 @@ def test_noise_is_the_unbiased_standard_deviation():
 
 def test_coverage_of_no_forecast_is_not_a_number():
     assert np.isnan(made([], [], []).coverage(0.95))
+
+
+def test_forecasts_of_one_budget_count_together_as_one():
+    one = made([0.02, -0.05, 0.03], [1e-4] * 3, [0.5, 1, 1.5])
+    thrice = made(np.tile(one.error, 3), np.tile(one.variance, 3), np.tile(one.decades, 3))
+    thrice = replace(thrice, scale=np.tile(one.scale, 3))
+    apart = replace(thrice, scale=np.exp(0.01 * np.arange(9)))
+    assert law_error(thrice).tau == pytest.approx(law_error(one).tau, rel=1e-9)
+    assert law_error(apart).tau < law_error(one).tau

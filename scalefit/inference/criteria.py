@@ -1,0 +1,145 @@
+"""AICc from the likelihood that was fitted, and how many runs the rows are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scalefit.core.observations import Array, IntArray
+from scalefit.inference.fitting import Fit
+
+STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it
+_LEAST_SPARE = 0.1
+_LEAST_KINSHIP = 0.1
+_FEWEST_SIZES = 5
+
+
+def log_likelihood(fit: Fit) -> float:
+    """Largest log-likelihood over the objective's scale, at the estimate."""
+    return float(fit.objective.log_likelihood(fit.residual[None], fit.runs.weight[None])[0])
+
+
+def aicc(fit: Fit) -> float:
+    """AICc of a fit; its scale counts as a parameter; infinite where the runs are too few.
+
+    Source: Hurvich & Tsai 1989, Biometrika 76(2).
+    """
+    n, k = _rows(fit), fit.problem.p + 1
+    if n <= k + 1:
+        return float("inf")
+    return 2 * k - 2 * log_likelihood(fit) + 2 * k * (k + 1) / (n - k - 1)
+
+
+def bic(fit: Fit) -> float:
+    """Schwarz's criterion: shown beside AICc, ranks nothing."""
+    return (fit.problem.p + 1) * float(np.log(_rows(fit))) - 2 * log_likelihood(fit)
+
+
+def effective_aicc(fit: Fit, share: float) -> float:
+    """AICc when each row is worth `share` of an independent run; the plain AICc at 1.
+
+    Where rows are worth fewer runs than parameters can be told from, the correction stays finite
+    but grows with every parameter.
+    """
+    n, k = share * _rows(fit), fit.problem.p + 1
+    correction = 2 * k * (k + 1) / max(n - k - 1, _LEAST_SPARE)
+    return 2 * k - 2 * share * log_likelihood(fit) + correction
+
+
+def _rows(fit: Fit) -> int:
+    return int((fit.runs.weight > 0).sum())
+
+
+def effective_share(fits: Sequence[Fit]) -> float:
+    """How much of an independent run each row is worth, in the mean over laws.
+
+    Counted are rows of one cluster or of one model size that err alike, and for laws of one input
+    neighbours along it that do (only where their order is no chance, p <= 0.01).
+
+    Source: Kish 1965 (design effect 1 + (m - 1) rho); Bartlett 1946 (n (1 - r)/(1 + r)).
+    """
+    if not fits:
+        return 1.0
+    kin = float(np.mean([_design_effect(fit) for fit in fits]))
+    serial = float(np.mean([_along_the_scale(fit) for fit in fits]))
+    return (1 - serial) / (1 + serial) / kin
+
+
+def _along_the_scale(fit: Fit) -> float:
+    if len(fit.law.inputs) > 1 or von_neumann_p(fit) > STRUCTURE_LEVEL:
+        return 0.0
+    return serial_correlation(fit)
+
+
+def _design_effect(fit: Fit) -> float:
+    """What errors shared within clusters, or by runs of one size, cost: 1 where there are none."""
+    runs = fit.runs
+    labels = [runs.cluster] if 1 < runs.clusters < runs.n else []
+    if "N" in runs.inputs and len(fit.law.inputs) > 1:
+        size = np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1]
+        if _FEWEST_SIZES <= size.max() + 1 < runs.n:
+            labels.append(size)
+    return max((_shared(log_residual(fit), label) for label in labels), default=1.0)
+
+
+def _shared(r: Array, label: IntArray) -> float:
+    """1 + (m - 1) rho for groups of m rows, their intra-class correlation by analysis of variance.
+
+    A correlation of 0.1 or less is no finding (method.md 1.1).
+    """
+    n, size = r.size, np.bincount(label).astype(float)
+    mean = np.bincount(label, r) / size
+    between = float((size * (mean - r.mean()) ** 2).sum()) / (size.size - 1)
+    within = float(((r - mean[label]) ** 2).sum()) / (n - size.size)
+    typical = (n - float((size**2).sum()) / n) / (size.size - 1)
+    total = between + (typical - 1) * within
+    rho = (between - within) / total if total > 0 else 0.0
+    return 1.0 if rho <= _LEAST_KINSHIP else 1 + (typical - 1) * min(rho, 1.0)
+
+
+def log_residual(fit: Fit) -> Array:
+    """Log loss less its prediction, whatever the objective's target, shape (n,)."""
+    predicted = fit.law.predict(fit.theta[None], [fit.runs.inputs[i] for i in fit.law.inputs])[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Array = np.log(np.maximum(fit.runs.loss, 1e-300)) - np.log(predicted)
+    return found
+
+
+def ordered_residual(fit: Fit) -> Array:
+    """One residual per cluster, along the scale."""
+    runs = fit.runs
+    count = np.bincount(runs.cluster)
+    r = np.bincount(runs.cluster, log_residual(fit)) / count
+    at = np.bincount(runs.cluster, np.log(runs.scale)) / count
+    return np.asarray(r[np.argsort(at, kind="stable")])
+
+
+def serial_correlation(fit: Fit) -> float:
+    """Correlation of neighbouring residuals along the scale, 0 to 0.99; outliers are held in."""
+    r = ordered_residual(fit)
+    if r.size < 4 or not np.isfinite(r).all() or not r.any():
+        return 0.0
+    reach = 4 * float(np.median(np.abs(r))) / 0.6745
+    r = np.clip(r, -reach, reach) if reach > 0 else r
+    return float(np.clip((r[1:] * r[:-1]).sum() / (r**2).sum(), 0.0, 0.99))
+
+
+def von_neumann_p(fit: Fit) -> float:
+    """Probability of residuals as ordered along the scale as these, were their order chance.
+
+    The ratio is that of their ranks, so that one outlier does not hide the order of the rest.
+
+    Source: von Neumann 1941, Annals of Mathematical Statistics 12(4); ranks: Bartels 1982,
+    JASA 77(377).
+    """
+    from scipy.special import ndtr
+
+    r = ordered_residual(fit)
+    n = r.size
+    if n < 5 or not np.isfinite(r).all() or float(np.abs(r).max()) < 1e-9:
+        return 1.0
+    rank = np.argsort(np.argsort(r, kind="stable"), kind="stable") - (n - 1) / 2
+    ratio = float((np.diff(rank) ** 2).sum() / (rank**2).sum())
+    spread = np.sqrt(4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2))
+    return float(ndtr((ratio - 2) / spread))

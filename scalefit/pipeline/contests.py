@@ -1,0 +1,127 @@
+"""`compare --tests`: tests between the laws of a comparison, in words and as a document."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scalefit.core.notes import Note
+from scalefit.inference import doubts
+from scalefit.inference.certificate import USABLE
+from scalefit.inference.contests import Contest, Guard, Nested, contest, guard, nested_test
+from scalefit.pipeline import documents
+from scalefit.pipeline.steps import Compared
+from scalefit.tables.reports import Section
+
+_MANY = 10
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Every test of a comparison.
+
+    Attributes:
+        nested: Laws against their special cases.
+        contests: The first law against each law that it neither holds nor is held by.
+        guarded: The best of all against the simplest; None for a single law.
+    """
+
+    nested: tuple[Nested, ...]
+    contests: tuple[Contest, ...]
+    guarded: Guard | None
+
+
+def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Tested:
+    """The tests between laws that have a minimum and are curves of their own."""
+    laws = [r for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
+    fits = {r.fit.law.name: r.fit for r in laws}
+    nested = tuple(
+        nested_test(fits[simple], general, replicates=replicates, seed=seed)
+        for general in fits.values()
+        for simple in general.law.holds
+        if simple in fits
+    )
+    names = list(fits)
+    first = fits[names[0]] if names else None
+    contests = tuple(
+        contest(first, fits[name])
+        for name in names[1:]
+        if first and name not in first.law.holds and first.law.name not in fits[name].law.holds
+    )
+    guarded = guard(list(fits.values()), seed=seed) if len(fits) > 1 else None
+    return Tested(nested, contests, guarded)
+
+
+def section(found: Tested) -> Section:
+    """Tests as one table."""
+    rows = [
+        (
+            f"{one.general} over its special case {one.simple}",
+            f"2 x gain {one.ratio:.1f}",
+            _p(one.p_value),
+            one.general if one.p_value <= _LEVEL else "undecided",
+        )
+        for one in found.nested
+    ]
+    rows += [
+        (
+            f"{one.first} against {one.second}",
+            f"z = {one.z:+.1f}; better in {one.wins} of {one.runs}",
+            f"{_p(one.vuong)}, {_p(one.clarke)}",
+            one.verdict,
+        )
+        for one in found.contests
+    ]
+    if found.guarded is not None:
+        one = found.guarded
+        rows.append(
+            (
+                f"best of {one.laws} against {one.reference}",
+                f"best is {one.best}",
+                _p(one.p_value),
+                one.best if one.p_value <= _LEVEL else "undecided",
+            )
+        )
+    return Section(
+        name="tests",
+        heading="Tests between laws, by independent run",
+        header=("question", "seen", "p", "verdict"),
+        rows=tuple(rows),
+        notes=_notes(found),
+        footer=(
+            "Special cases: likelihood ratio, p from refits to runs simulated from the special "
+            "case. Others: Vuong's test with Schwarz's correction and Clarke's sign test; decided "
+            "only if both agree at 5 %. Best of many: the largest gain against what choosing the "
+            "largest explains.",
+        ),
+    )
+
+
+def _notes(found: Tested) -> tuple[Note, ...]:
+    if found.guarded is None or found.guarded.laws < _MANY:
+        return ()
+    one = found.guarded
+    return (
+        doubts.MANY_LAWS.note(
+            f"{one.laws + 1} laws compared; the winner's margin over {one.reference} is expected "
+            f"by chance with probability {one.p_value:.2g}"
+        ),
+    )
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def document(found: Tested) -> dict[str, Any]:
+    """Tests as plain objects."""
+    return {
+        "nested": [_plain(one) for one in found.nested],
+        "contests": [_plain(one) for one in found.contests],
+        "guard": _plain(found.guarded) if found.guarded else None,
+    }
+
+
+def _plain(one: Nested | Contest | Guard) -> dict[str, Any]:
+    return {k: documents.number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}

@@ -1,0 +1,188 @@
+"""Gates: each passes what it should and fails what it should, with a reason."""
+
+import numpy as np
+import pytest
+from simulated import observations
+
+from scalefit.inference.criteria import (
+    aicc,
+    effective_aicc,
+    effective_share,
+    serial_correlation,
+    von_neumann_p,
+)
+from scalefit.inference.fitting import fit
+from scalefit.inference.gates import (
+    GATES,
+    default_ahead,
+    largest_rise,
+    replicate_noise,
+    runs_fall,
+    structure_p,
+)
+from scalefit.inference.profile import deviance_at, prediction_se
+from scalefit.laws import LAWS
+
+X = np.geomspace(1e2, 1e6, 30)
+
+
+def noise(n, sd=0.003, seed=0):
+    return np.exp(sd * np.random.default_rng(seed).standard_normal(n))
+
+
+def one(name, loss, x=X):
+    return fit(LAWS.get(name), observations({"x": x}, loss))
+
+
+FLOOR = one("power-floor", (1.5 + 8 * X**-0.3) * noise(30))
+
+
+def judged(gate, found, rivals=(), ahead=None):
+    return GATES.get(gate)().judge(found, [found, *rivals], ahead)
+
+
+def test_a_valley_ahead_is_seen_from_the_target():
+    # A parabola through the falling part of a curve turns not far beyond it.
+    found = one("log-quadratic", (1.5 + 8 * X**-0.3) * noise(30))
+    assert judged("monotone", FLOOR, ahead={"x": np.array([1e9])}).passed
+    turned = judged("monotone", found, ahead={"x": np.array([1e9])})
+    assert not turned.passed
+    assert "rises by" in turned.detail
+
+
+def test_where_the_runs_themselves_turn_nothing_is_required():
+    x = np.geomspace(1e7, 1e9, 15)
+    found = one("log-quadratic", (3 + 0.05 * np.log(x / 1e8) ** 2) * noise(15), x)
+    assert not runs_fall(found.runs)
+    assert judged("monotone", found).passed
+
+
+def test_a_rise_is_measured_along_the_way():
+    law = LAWS.get("log-quadratic")
+    x = np.geomspace(1e2, 1e6, 20)
+    found = one("log-quadratic", law.predict(np.array([[2.0, 0.01, 1e5]]), [x])[0], x)
+    end = float(law.predict(found.theta[None], [np.array([1e8])])[0, 0])
+    rise = largest_rise(found, {"x": np.array([1e8])})
+    assert rise == pytest.approx(np.log(end / 2.0), rel=0.02)
+
+
+def test_residuals_in_order_are_found_and_chance_is_not():
+    rejected = [von_neumann_p(one("power", 11 * X**-0.1 * noise(30, seed=s))) for s in range(60)]
+    assert np.mean(np.array(rejected) <= 0.05) <= 0.15
+    missed = one("power", (1.5 + 8 * X**-0.3) * noise(30))
+    assert von_neumann_p(missed) < 1e-4
+
+
+def test_a_shape_is_held_against_a_law_only_if_a_far_better_one_has_none():
+    missed = one("power", (1.5 + 8 * X**-0.3) * noise(30))
+    against = judged("residual-structure", missed, [FLOOR])
+    assert not against.passed
+    assert "power-floor has none" in against.detail
+    assert judged("residual-structure", missed).passed
+    assert judged("residual-structure", FLOOR, [missed]).passed
+
+
+def surface(coupling, seed=0):
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
+    loss = 1.8 + (480 * n**-0.35 + 2100 * d**-0.37) ** coupling
+    return observations({"N": n, "D": d}, loss * noise(36, 0.004, seed))
+
+
+def test_added_columns_find_a_coupling_and_leave_the_truth_alone():
+    law = LAWS.get("chinchilla")
+    true = [structure_p(fit(law, surface(1.0, seed))) for seed in range(12)]
+    assert np.mean(np.array(true) <= 0.05) <= 0.34
+    assert structure_p(fit(law, surface(0.5))) < 1e-4
+
+
+def test_the_structure_test_needs_degrees_of_freedom():
+    runs = surface(1.0).take(np.arange(36) % 4 == 0)
+    assert structure_p(fit(LAWS.get("chinchilla"), runs)) == 1.0
+
+
+def test_replicates_give_the_noise_floor():
+    x = np.repeat(np.geomspace(1e2, 1e6, 10), 3)
+    runs = observations({"x": x}, (1.5 + 8 * x**-0.3) * noise(30, 0.004))
+    floor, df = replicate_noise(runs)
+    assert df == 20
+    assert floor == pytest.approx(0.004, rel=0.5)
+    fine, wrong = (fit(LAWS.get(name), runs) for name in ("power-floor", "power"))
+    assert judged("residual-scale", fine).passed
+    missed = judged("residual-scale", wrong)
+    assert not missed.passed
+    assert "20 degrees of freedom" in missed.detail
+
+
+def test_rows_of_one_run_are_no_replicates():
+    x = np.repeat(np.geomspace(1e2, 1e6, 10), 2)
+    cluster = np.repeat(np.arange(10), 2)
+    runs = observations({"x": x}, 1.5 + 8 * x**-0.3, cluster=cluster)
+    assert replicate_noise(runs)[1] == 0
+
+
+def test_residuals_are_compared_per_degree_of_freedom():
+    # Six parameters for eight runs come three times as near as three do without being better.
+    x = np.geomspace(1e2, 1e6, 9)
+    loss = (1.5 + 8 * x**-0.3) * noise(9, 0.004, 11)
+    plain, broken = one("power-floor", loss, x), one("broken-power", loss, x)
+    assert judged("residual-scale", plain, [broken]).passed
+
+
+def test_a_profile_is_closed_where_the_runs_fix_the_prediction():
+    found = judged("closed-profile", FLOOR)
+    assert found.passed
+    assert "rule out" in found.detail
+
+
+def test_a_profile_is_open_where_the_floor_is_anywhere():
+    x = np.geomspace(1e2, 1e3, 7)
+    found = one("power-floor", (0.01 + 8 * x**-0.3) * noise(7, 0.02, 4), x)
+    assert not judged("closed-profile", found, ahead={"x": np.array([1e9])}).passed
+
+
+def test_the_deviance_is_that_of_the_normal_theory_near_the_estimate():
+    at = {"x": np.array([1e7])}
+    se = prediction_se(FLOOR, at)
+    found = deviance_at(FLOOR, at, np.array([-1.0, 1.0]) * 0.5 * se)
+    np.testing.assert_allclose(found, 0.25, rtol=0.35)
+    wide = deviance_at(FLOOR, at, np.array([-1.0, 1.0]) * 3 * se)
+    assert (wide > found).all()
+
+
+def test_the_point_ahead_is_a_decade_or_half_the_span():
+    assert default_ahead(FLOOR.runs)["x"][0] == pytest.approx(1e7)
+    short = observations({"x": np.geomspace(1, 10, 8)}, np.linspace(3, 2, 8))
+    assert default_ahead(short)["x"][0] == pytest.approx(10 * 10**0.5)
+
+
+def test_independent_rows_are_worth_themselves():
+    assert effective_share([FLOOR]) == 1.0
+    assert effective_aicc(FLOOR, 1.0) == pytest.approx(aicc(FLOOR), rel=1e-12)
+
+
+def test_neighbours_that_err_alike_are_worth_fewer():
+    random = np.random.default_rng(5)
+    r = np.zeros(60)
+    for k in range(1, 60):
+        r[k] = 0.8 * r[k - 1] + 0.003 * random.standard_normal()
+    x = np.geomspace(1e2, 1e6, 60)
+    found = one("power-floor", (1.5 + 8 * x**-0.3) * np.exp(r), x)
+    assert serial_correlation(found) > 0.3
+    assert effective_share([found]) < 0.6
+
+
+def test_rows_of_one_run_that_err_alike_are_worth_fewer():
+    random = np.random.default_rng(6)
+    n, d = np.repeat(np.geomspace(1e7, 1e9, 8), 6), np.tile(np.geomspace(1e9, 1e11, 6), 8)
+    shared = np.repeat(0.01 * random.standard_normal(8), 6)
+    loss = (1.8 + 480 * n**-0.35 + 2100 * d**-0.37) * np.exp(shared) * noise(48, 0.001)
+    runs = observations({"N": n, "D": d}, loss, cluster=np.repeat(np.arange(8), 6))
+    assert effective_share([fit(LAWS.get("chinchilla"), runs)]) < 0.5
+
+
+@pytest.mark.parametrize("gate", GATES.names())
+def test_every_gate_gives_a_reason(gate):
+    found = judged(gate, FLOOR)
+    assert found.gate == gate
+    assert found.passed
+    assert found.detail
