@@ -47,6 +47,13 @@ def test_distance_is_measured_in_compute_where_it_is_known():
     assert bare.scale.tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("role", ["N", "D", "C"])
+def test_a_law_of_one_input_is_measured_along_it(role):
+    runs = select(table(), {"x": role})
+    assert runs.scale_name == role
+    np.testing.assert_array_equal(runs.scale, runs.inputs["x"])
+
+
 def test_a_missing_role_says_which_column_would_do():
     runs = read(pa.table({"N": N, "seen examples": D, "L": L}))
     with pytest.raises(InputError, match="no column plays the role D") as caught:
