@@ -10,7 +10,7 @@ import typer
 
 from scalefit.config import LawChoice, Settings, load
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human
+from scalefit.core.numbers import parse_human, shown
 
 _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
@@ -333,7 +333,29 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise InputError(f"seed is {settings.seed}, must be zero or more")
     if settings.jobs < 1:
         raise InputError(f"jobs is {settings.jobs}, must be one or more")
+    if given["out"] is not None:
+        refuse_overwriting(given["out"], settings.runs.path, given["config"])
     return settings
+
+
+def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
+    """Refuse to write over what is read, as a report in the folder of its runs might.
+
+    Raises:
+        InputError: the output is an input, or a folder whose files may be.
+    """
+    from scalefit.tables.reports import FORMATS
+
+    made = {suffix for known in FORMATS for suffix in known.suffixes} - {".csv"}
+    for path in (Path(given) for given in inputs if given):
+        if not (path.exists() and out.exists()):
+            continue
+        inside = out.is_dir() and path.parent.samefile(out) and path.suffix.lower() in made
+        if path.samefile(out) or inside:
+            raise InputError(
+                f"-o {shown(str(out))} would write over {shown(str(path))}, which is read",
+                "choose another name" if not inside else "choose another folder",
+            )
 
 
 def _over(base: Any, **given: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import scalefit
 from scalefit.config import (
@@ -188,10 +189,10 @@ def check(settings: Settings) -> Outcome:
         "columns": dict(table.columns),
         "findings": documents.notes(findings),
     }
-    section = story.runs_section(table, _rows_only(table))
+    section = replace(story.runs_section(table, _rows_only(table)), name="findings")
     whole = Report(
         title=f"scalefit check: {words}",
-        sections=(replace(section, notes=findings),),
+        sections=(replace(section, notes=findings, table=story.notes_table(findings)),),
         document=document,
         manifest=_manifest(settings, table),
     )
@@ -702,9 +703,11 @@ def write_outcome(outcome: Outcome, path: Path) -> Path:
     if outcome.saved is not None and path.suffix.lower() == ".json":
         whole = replace(whole, document=outcome.saved)
     # A table file holds what was asked for; what was excluded is in the JSON document.
-    tabular = [s for s in whole.sections if s.table is not None and s.name != "runs"]
+    tabular: list[Any] = [s for s in whole.sections if s.table is not None and s.name != "runs"]
     if path.suffix.lower() in (".csv", ".parquet") and tabular:
-        whole = replace(whole, sections=tuple(tabular))
+        # Laws fitted together make one table, told apart by its column `law`.
+        alike = [s.table for s in tabular if s.table.schema.equals(tabular[0].table.schema)]
+        whole = replace(whole, sections=(replace(tabular[0], table=pa.concat_tables(alike)),))
     return write(whole, path)
 
 

@@ -260,9 +260,15 @@ def fan_of(jobs: int) -> Fan | None:
 
     def over_processes(task: Refit, spans: Sequence[tuple[int, int]]) -> list[Solution]:
         from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky import get_reusable_executor
 
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+        try:
+            with parallel_config(backend="loky", inner_max_num_threads=1):
+                return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+        except BaseException:
+            # Whoever ends us, by a signal or by a mistake, wants no processes left behind.
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            raise
 
     return over_processes
 

@@ -74,6 +74,16 @@ def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table
     return _with_units(pa.table(columns), {**_UNITS, "fitted": _UNITS["L"]})
 
 
+def notes_table(notes: Sequence[Note]) -> pa.Table:
+    """Notes, one row each."""
+    return pa.table(
+        {
+            key: pa.array([getattr(n, key) for n in notes], pa.string())
+            for key in ("code", "severity", "message")
+        }
+    )
+
+
 def _range(table: RunTable, role: str) -> tuple[str, str]:
     if role not in table.table.column_names:
         return "", ""
