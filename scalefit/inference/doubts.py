@@ -13,6 +13,16 @@ AT_BOUND = DOUBTS.add(
         "--bound NAME=LOW:HIGH.",
     )
 )
+REACHES_ZERO = DOUBTS.add(
+    Doubt(
+        name="reaches-zero",
+        severity="note",
+        trigger="a parameter that cannot be negative is 0 in some refits, though not in the fit",
+        meaning="A few runs decide whether there is such a term at all. Its interval cannot be "
+        "formed on a logarithm, so it is formed on the number itself and begins at 0.",
+        remedy="Compare the law with the one that lacks the term.",
+    )
+)
 WEAKLY_IDENTIFIED = DOUBTS.add(
     Doubt(
         name="weakly-identified",

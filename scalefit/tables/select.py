@@ -105,7 +105,9 @@ def _weights(runs: RunTable) -> Array:
         )
     if not (weight > 0).any():
         raise InputError(f"column {name!r}: every weight is 0", "give some row a weight")
-    return weight
+    # Only their ratios mean anything: a likelihood of weights in the thousands would claim a
+    # thousand times the evidence.
+    return np.asarray(weight / weight[weight > 0].mean())
 
 
 def _refuse_empty(

@@ -67,7 +67,7 @@ def test_rows_without_weights_weigh_one():
 
 def test_weights_travel_with_their_rows():
     runs = select(table(weight=[1.0, 2.0, 3.0, 4.0, 5.0, 0.0]), BOTH)
-    assert runs.weight.tolist() == [0.0, 1.0, 4.0, 2.0, 5.0, 3.0]
+    np.testing.assert_allclose(3 * runs.weight, [0.0, 1.0, 4.0, 2.0, 5.0, 3.0])
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,12 @@ def test_an_input_that_is_not_positive_is_refused_with_its_row(rate, what):
     runs = table(lr=[1e-3, 1e-3, rate, 1e-3, 1e-3, 1e-3])
     with pytest.raises(InputError, match=f"row 3, column 'lr': {what}, must be positive"):
         select(runs, {"N": "N", "lr": "lr"})
+
+
+def test_only_ratios_of_weights_mean_anything():
+    plain = [1.0, 2.0, 0.0, 1.0, 3.0, 1.0]
+    one = select(table(weight=plain), BOTH)
+    other = select(table(weight=[1000 * w for w in plain]), BOTH)
+    np.testing.assert_allclose(one.weight, other.weight, rtol=1e-14)
+    assert one.weight[one.weight > 0].mean() == pytest.approx(1)
+    assert (one.weight == 0).sum() == 1
