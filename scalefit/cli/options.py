@@ -16,7 +16,10 @@ _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
 Runs = Annotated[
     str | None,
-    typer.Argument(help="Runs: a table (CSV, JSON, Parquet, ...), - for input, or a saved fit."),
+    typer.Argument(
+        help="Runs: a table (CSV, JSON, Parquet, ...), - for input; a saved fit for fit, predict "
+        "and optimum."
+    ),
 ]
 SHARED: dict[str, tuple[Any, Any]] = {
     "col": (
@@ -333,9 +336,32 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise InputError(f"seed is {settings.seed}, must be zero or more")
     if settings.jobs < 1:
         raise InputError(f"jobs is {settings.jobs}, must be one or more")
+    _refuse_beside_saved(given, settings.runs.path)
     if given["out"] is not None:
         refuse_overwriting(given["out"], settings.runs.path, given["config"])
     return settings
+
+
+_SETTLED = (
+    "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "x", "objective",
+    "fix", "bound", "solver", "interval", "level", "draws", "cluster", "seed",
+)  # fmt: skip
+
+
+def _refuse_beside_saved(given: dict[str, Any], path: str) -> None:
+    """Refuse flags that a saved fit has settled already.
+
+    Raises:
+        InputError: one is given.
+    """
+    from scalefit.pipeline.commands import is_saved
+
+    flags = [f"--{name.replace('_', '-')}" for name in _SETTLED if given[name] not in (None, [])]
+    if flags and is_saved(path):
+        raise InputError(
+            f"{', '.join(flags)} cannot change a fit that is saved",
+            "leave it out, or name the table of runs to fit anew",
+        )
 
 
 def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:

@@ -23,7 +23,7 @@ from scalefit.config import (
 )
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
-from scalefit.core.numbers import human
+from scalefit.core.numbers import human, shown
 from scalefit.inference.certificate import USABLE
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
@@ -405,6 +405,11 @@ def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     if not settings.runs.path:
         raise InputError("no runs are given", "give a path, - for standard input, or [runs] path")
+    if is_saved(settings.runs.path):
+        raise InputError(
+            f"{shown(Path(settings.runs.path).name)} is a saved fit, but the runs are needed here",
+            "name the table of runs; a saved fit stands in for it with fit, predict and optimum",
+        )
     cluster = settings.uncertainty.cluster
     keep = list(extra)
     if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
@@ -416,7 +421,8 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     return replace(table, notes=tuple(dict.fromkeys((*table.notes, *warnings))))
 
 
-def _is_saved(path: str) -> bool:
+def is_saved(path: str) -> bool:
+    """Whether a path names a saved fit and not a table of runs."""
     if not (path.endswith(".json") and Path(path).is_file()):
         return False
     # A table of runs may be JSON too, but none begins with the first key of our documents.
@@ -426,8 +432,8 @@ def _is_saved(path: str) -> bool:
 
 
 def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:
-    if table is None and _is_saved(settings.runs.path):
-        return documents.load_saved(Path(settings.runs.path))
+    if table is None and is_saved(settings.runs.path):
+        return _saved(settings)
     if settings.fit.averaged:
         raise InputError(
             "auto is an average of laws and has no parameters of its own",
@@ -454,6 +460,24 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
         )
         for choice in chosen
     ]
+
+
+def _saved(settings: Settings) -> list[Estimate]:
+    """The estimates of a saved fit, or those of the laws that are named.
+
+    Raises:
+        InputError: it holds no fit of a law that is named.
+    """
+    path = Path(settings.runs.path)
+    found = {e.law.name: e for e in documents.load_saved(path)}
+    wanted = [choice.name for choice in settings.fit.laws if choice.name]
+    for name in wanted:
+        if name not in found and named(name).name not in found:
+            raise InputError(
+                f"{shown(path.name)} holds no fit of {name}: it holds {', '.join(found)}",
+                "choose one of these, or fit the runs anew",
+            )
+    return [found.get(name) or found[named(name).name] for name in wanted] or list(found.values())
 
 
 def _refuse_twice(laws: Sequence[LawChoice]) -> None:
@@ -502,8 +526,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
         found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
-            "the saved file does not hold just that fit",
-            f"it holds {', '.join(e.law.name for e in found) or 'others'}; choose one with --law",
+            f"the saved file holds {len(found)} fits",
+            f"choose one with --law: {', '.join(e.law.name for e in found)}",
         )
     return found[0]
 
@@ -522,7 +546,7 @@ def _source(
     """
     if not settings.fit.averaged:
         return _one_estimate(settings, table)
-    if _is_saved(settings.runs.path):
+    if is_saved(settings.runs.path):
         raise InputError("auto needs the runs, not a saved fit", "name the table of runs instead")
     runs = table or _table(settings)
     return averages.average(settings, runs, ahead(runs), force=settings.i_know)
@@ -664,7 +688,7 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
     """
     import csv
 
-    from scalefit.core.numbers import parse_human, shown
+    from scalefit.core.numbers import parse_human
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
