@@ -403,6 +403,11 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise InputError(f"{option} {text!r} is not NAME=VALUE")
+        if name.strip() in pairs:
+            raise InputError(
+                f"{option}: {name.strip()} is given twice",
+                "give each point its own --at" if option == "--at" else "give it once",
+            )
         pairs[name.strip()] = value.strip()
     return pairs
 

@@ -229,6 +229,16 @@ NO_ADEQUATE_LAW = DOUBTS.add(
         "see what it says at your own risk.",
     )
 )
+LAW_RULED_OUT = DOUBTS.add(
+    Doubt(
+        name="law-ruled-out",
+        severity="warning",
+        trigger="a report goes on with a law that its own comparison rules out",
+        meaning="Other laws describe the runs better by far, or this one fails a gate, so what is "
+        "predicted from it may be wrong by more than its intervals say.",
+        remedy="Name the law that the comparison puts first with --law NAME, or --law auto.",
+    )
+)
 CORRELATED_ROWS = DOUBTS.add(
     Doubt(
         name="correlated-rows",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
+import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import scalefit
 from scalefit.config import (
@@ -25,6 +28,8 @@ from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human, shown
 from scalefit.inference.certificate import USABLE
+from scalefit.inference.comparison import RULED_OUT
+from scalefit.inference.doubts import LAW_RULED_OUT
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
 from scalefit.pipeline import averages, contests, diagnosis, documents, steps, story
@@ -34,14 +39,17 @@ from scalefit.pipeline.holdout import report as scored_report
 from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.rollout import report as rolled_out
 from scalefit.pipeline.steps import Estimate
+from scalefit.tables.columns import ROLES, assign
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
+from scalefit.tables.reports.json import document_text
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"run", "row", "size"})
+_ROLES_BY_NAME = frozenset({"row", "size", *ROLES})
+_SHAPES_NUMBERS = ("numpy", "scipy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -201,8 +209,11 @@ def check(settings: Settings) -> Outcome:
 
 def _rows_only(table: RunTable) -> Any:
     """The runs as rows, for words about the table alone."""
-    axes = [r for r in ("x", "N", "D", "C") if r in table.table.column_names]
-    return select(table, {axes[0]: axes[0]}) if axes else select(table, {"x": "x"})
+    axes = [r for r in ("x", "N", "D", "C", "L") if r in table.table.column_names]
+    # Which column stands for the input is all one here, but a constant one is refused.
+    moving = [r for r in axes if pc.count_distinct(table.table.column(r)).as_py() > 1]
+    role = (moving or axes or ["x"])[0]
+    return select(table, {role: role})
 
 
 def report_of(
@@ -257,7 +268,9 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     """The whole story: runs, fit, comparison, predictions, optimum and figures."""
     table = table or _table(settings)
     findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
-    source = _source(settings, table=table)
+    ranked = len(settings.fit.laws) > 1 and not settings.fit.averaged
+    compared = _compared_for_report(settings, table) if ranked else None
+    source = _source(_preferring(settings, compared), table=table)
     estimate = source.lead
     fitted = documents.fit_document([estimate])
     usable = estimate.status in USABLE or settings.allow_unconverged
@@ -281,10 +294,13 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         on_page = []
     sections.append(replace(parameters, figures=pictures))
     sections += diagnosis.sections(estimate.diagnostics)
-    compared = (
-        source.compared if isinstance(source, Averaged) else _compared_for_report(settings, table)
-    )
+    if isinstance(source, Averaged):
+        compared = source.compared
+    elif not ranked:
+        compared = _compared_for_report(settings, table)
     if compared is not None:
+        if isinstance(source, Estimate):
+            notes += _against(source, compared)
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = story.forecast_figure(compared, settings.uncertainty.level)
         sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
@@ -318,11 +334,50 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
-        notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
+        notes=_unsaid(sections, (*notes, *_carried(estimate, estimate.status not in USABLE))),
         manifest=_manifest(settings, table),
     )
     saved = documents.saved_document([estimate], settings)
-    return Outcome(with_excluded(whole, table), 0 if usable else 3, saved)
+    asked = [
+        _refused(parts[key]["rows"])
+        for key, given in (
+            ("predictions", settings.predict.at),
+            ("optimum", settings.optimum.budgets),
+        )
+        if given and parts[key] is not None
+    ]
+    code = max(asked, default=0) if usable else 3
+    return Outcome(with_excluded(whole, table), code, saved)
+
+
+def _preferring(settings: Settings, compared: steps.Compared | None) -> Settings:
+    """The settings with the law first that a comparison puts first, if it is adequate."""
+    if compared is None or not compared.comparison.laws[0].counted:
+        return settings
+    best = compared.comparison.laws[0].fit.law.name
+    laws = sorted(settings.fit.laws, key=lambda choice: named(choice.name).name != best)
+    return replace(settings, fit=replace(settings.fit, laws=tuple(laws)))
+
+
+def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, ...]:
+    """The notes that no section says already."""
+    said = {note for section in sections for note in section.notes}
+    return tuple(note for note in dict.fromkeys(notes) if note not in said)
+
+
+def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
+    """A warning if the comparison of the same report rules out the law that it goes on with."""
+    laws = compared.comparison.laws
+    own = next((r for r in laws if r.fit.law.name == estimate.law.name), None)
+    if own is None or (own.adequate and (own.same_as or not own.delta > RULED_OUT)):
+        return []
+    failed = [v.gate for v in own.gates if not v.passed]
+    why = f"fails {', '.join(failed)}" if failed else f"is {own.delta:.1f} of AICc behind"
+    better = [r.fit.law.name for r in laws if r.counted and r is not own]
+    words = f"{estimate.law.name} {why} in the comparison here"
+    if better:
+        words += f"; {better[0]} stands first there"
+    return [LAW_RULED_OUT.note(words + "; what is predicted below rests on it all the same")]
 
 
 def _file_stem(name: str) -> str:
@@ -340,7 +395,7 @@ def report_files(outcome: Outcome) -> dict[str, bytes]:
         "report.json": {k: v for k, v in document.items() if k != "fit"},
     }
     return {
-        name: (json.dumps(part, sort_keys=True, allow_nan=False) + "\n").encode()
+        name: (document_text(part) + "\n").encode()
         for name, part in parts.items()
         if part is not None
     }
@@ -354,8 +409,14 @@ def _own_budgets(estimate: Estimate) -> tuple[float, ...]:
     """Budgets worth showing when none were asked for: the largest run's, ten times that."""
     if estimate.fit.runs.scale_name != "C":
         return ()
-    top = float(f"{estimate.fit.runs.scale.max():.1e}")
+    top = _rounded_down(float(estimate.fit.runs.scale.max()), 2)
     return (top / 10, top, 10 * top)
+
+
+def _rounded_down(value: float, digits: int) -> float:
+    """`value` in so many digits and never above itself, so that it stays inside the data."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return float(f"{math.floor(value / unit * (1 + 1e-12)) * unit:.{digits - 1}e}")
 
 
 def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
@@ -365,7 +426,8 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
     if len(law.inputs) == 1:
         name = law.inputs[0]
         role = estimate.roles[name]
-        return tuple({role: float(f"{factor * top[name]:.2e}")} for factor in (1.0, 3.0, 10.0))
+        most = _rounded_down(top[name], 3)
+        return tuple({role: float(f"{factor * most:.4g}")} for factor in (1.0, 3.0, 10.0))
     if law.inputs == ("N", "D"):
         biggest = int(np.argmax(runs.scale))
         n, d = float(runs.inputs["N"][biggest]), float(runs.inputs["D"][biggest])
@@ -412,7 +474,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
         )
     cluster = settings.uncertainty.cluster
     keep = list(extra)
-    if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
+    if cluster not in _ROLES_BY_NAME:
         keep.append(cluster)
     table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
@@ -594,10 +656,14 @@ def _compared_for_report(settings: Settings, table: RunTable) -> steps.Compared 
 
 def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
     """Enough to make the report again."""
+    kept = asdict(replace(settings, runs=replace(settings.runs, path=Path(table.source).name)))
     return {
         "scalefit": scalefit.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _SHAPES_NUMBERS},
         "input": {"path": Path(table.source).name, "sha256": table.sha256},
-        "settings": {k: v for k, v in asdict(settings).items() if k not in ("runs", "jobs")},
+        "columns": dict(table.columns),
+        "settings": {k: v for k, v in kept.items() if k != "jobs"},
         "rows": f"{table.rows_read} read, {table.rows} used",
     }
 
@@ -697,12 +763,20 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
         raise InputError(f"{shown(str(path))} cannot be read: {error}") from None
     if not rows:
         raise InputError(f"{shown(str(path))} holds no points", "write a header and a row each")
+    names = [str(name).strip() for name in rows[0] if name is not None]
+    roles = {column: role for role, column in assign(names).columns.items()}
     found = []
     for k, row in enumerate(rows, start=2):
         point = {}
         for role, text in row.items():
+            if role is None or text is None or not text.strip():
+                what = "a cell too many" if role is None else f"column {shown(role)}: nothing here"
+                raise InputError(
+                    f"{shown(path.name)}, line {k}, {what}", "give one number for each input"
+                )
+            name = role.strip()
             try:
-                point[str(role).strip()] = parse_human(str(text))
+                point[roles.get(name, name)] = parse_human(text)
             except InputError as error:
                 raise InputError(
                     f"{shown(path.name)}, line {k}, column {shown(str(role))}: {error}", error.hint

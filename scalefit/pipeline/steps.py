@@ -482,6 +482,10 @@ def compare(
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
     goal = parse_objective(objective) if isinstance(objective, str) else objective
+    known = {name for law, _ in chosen for name in law.names}
+    for name in (*(fix or {}), *(bound or {})):
+        if name not in known:
+            raise UnknownName("parameter of these laws", name, known)
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
     roles: dict[str, Mapping[str, str]] = {}

@@ -676,7 +676,8 @@ def forecast_figure(compared: Compared, level: float) -> Figure | None:
         if not told.count:
             continue
         reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in told.df])
-        middle = 100 * np.expm1(-told.error)
+        # With the sign of the table beside it: actual less forecast.
+        middle = 100 * told.error
         width = 100 * reach * np.sqrt(told.variance)
         series.append(
             figures.Forecasts(
