@@ -110,6 +110,20 @@ class UncertaintySettings:
     draws: int = 2000
     cluster: str = "run"
 
+    def __post_init__(self) -> None:
+        """Refuse a level that no interval has."""
+        check_level(self.level)
+
+
+def check_level(level: float) -> None:
+    """Refuse a level outside 0.5 to 1.
+
+    Raises:
+        InputError: it is.
+    """
+    if not 0.5 <= level < 1:
+        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
+
 
 @dataclass(frozen=True)
 class PredictSettings:

@@ -156,9 +156,10 @@ def allocate(
         trust=tuple(trust(fit.runs, h) for h in away),
         notes=tuple(
             tuple(
-                distance_notes(fit.runs, float(h), i_know=i_know) + ratio_notes(fit.runs, float(r))
+                distance_notes(fit.runs, float(c), float(h), i_know=i_know)
+                + ratio_notes(fit.runs, float(r))
             )
-            for h, r in zip(away, ratio, strict=True)
+            for c, h, r in zip(budgets, away, ratio, strict=True)
         ),
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,

@@ -26,7 +26,7 @@ from scalefit.inference.gates import (
 )
 
 _UNDECIDED = 6.0  # of AICc: below it the better law is not better enough to name
-_NEGLIGIBLE = 10.0
+RULED_OUT = 10.0  # of AICc: a law so far behind has no weight
 _ONE_CURVE = 1e-3  # of the typical residual, or of the loss by 1e-9
 
 
@@ -192,7 +192,7 @@ def _weights(scores: Array, counted: Array) -> tuple[Array, Array]:
     if not usable.any():
         return np.full(scores.shape, np.nan), np.zeros(scores.shape)
     delta = scores - scores[usable].min()
-    raw = np.where(usable & (delta <= _NEGLIGIBLE), np.exp(-np.clip(delta, 0, 700) / 2), 0.0)
+    raw = np.where(usable & (delta <= RULED_OUT), np.exp(-np.clip(delta, 0, 700) / 2), 0.0)
     return delta, raw / raw.sum()
 
 
@@ -270,7 +270,7 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
         words = f"{near[0].fit.law.name} is preferred"
         if far:
             words += f" over {far[0].fit.law.name} by {far[0].delta:.1f} of AICc"
-    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE and rank == "aicc"]
+    ruled = [r.fit.law.name for r in far if r.delta > RULED_OUT and rank == "aicc"]
     ruled += [r.fit.law.name for r in ranked if not r.adequate]
     if ruled:
         words += f"; ruled out: {', '.join(ruled)}"

@@ -206,7 +206,7 @@ def bind(
     for i, parameter in enumerate(law.parameters):
         lowest, highest = _box(law, parameter, frames, bound.get(parameter.name))
         if parameter.name in fix:
-            fixed[i] = _fixed(parameter, fix[parameter.name])
+            fixed[i] = _fixed(law, parameter, fix[parameter.name])
             continue
         free.append(i)
         log.append(parameter.log)
@@ -281,6 +281,13 @@ def _box(
             f"bound on {parameter.name}: {asked[0]:g} is not below {asked[1]:g}",
             f"write --bound {parameter.name}=LOW:HIGH",
         )
+    lowest, highest = _sense(parameter)
+    if asked[1] < lowest or asked[0] > highest:
+        raise InputError(
+            f"bound on {parameter.name}: {asked[0]:g} to {asked[1]:g} lies outside what "
+            f"{law.name} allows, {lowest:g} to {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     if parameter.log and asked[0] <= 0:
         raise InputError(
             f"bound on {parameter.name}: {asked[0]:g} must be positive",
@@ -289,7 +296,21 @@ def _box(
     return asked
 
 
-def _fixed(parameter: Parameter, value: float) -> float:
+def _fixed(law: Law, parameter: Parameter, value: float) -> float:
     if not np.isfinite(value) or (parameter.log and value <= 0):
         raise InputError(f"{parameter.name} cannot be fixed at {value:g}: it must be positive")
+    lowest, highest = _sense(parameter)
+    if not lowest <= value <= highest:
+        raise InputError(
+            f"{parameter.name} cannot be fixed at {value:g}: in {law.name} it lies between "
+            f"{lowest:g} and {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     return float(value)
+
+
+def _sense(parameter: Parameter) -> tuple[float, float]:
+    """Limits beyond which a parameter means nothing, whatever the unit of the runs."""
+    if not parameter.relative_to:
+        return parameter.low, parameter.high
+    return (0.0 if parameter.low == 0 else -np.inf), np.inf

@@ -193,7 +193,10 @@ def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int
         one[:, i] = 1.0
         columns.append(_predict(law, one, inputs) - base)
     design = np.stack(columns, axis=1)
-    rough = runs.weight / (runs.loss**2 if problem.log_target else np.ones(problem.n))
+    # A subnormal loss has no square.
+    rough = runs.weight / (
+        np.maximum(runs.loss, 1e-150) ** 2 if problem.log_target else np.ones(problem.n)
+    )
     weight = rough / rough.sum()
     right = np.matmul(design, (weight * (runs.loss - base))[:, :, None])[:, :, 0]
     normal = np.matmul(design * weight, np.swapaxes(design, 1, 2))

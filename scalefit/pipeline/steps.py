@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.config import LawChoice, RunsSettings
+from scalefit.config import LawChoice, RunsSettings, check_level
 from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
@@ -19,6 +19,7 @@ from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.diagnostics import Diagnostics, diagnose
+from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
@@ -89,7 +90,9 @@ class Estimate:
         for i, parameter in enumerate(self.law.parameters):
             value = self.fit.theta[i : i + 1]
             # E is a size, so its interval cannot cross zero; a slope may.
-            log = parameter.log or (parameter.linear and bool(value[0] > 0))
+            # One that a refit puts at zero has no logarithm there, and ends at zero itself.
+            positive = bool(value[0] > 0 and (self.draws.theta[:, i] > 0).all())
+            log = parameter.log or (parameter.linear and positive)
             if parameter.name in held:
                 none = np.full(1, np.nan)
                 found[parameter.name] = Interval(value, none, none, none)
@@ -99,7 +102,8 @@ class Estimate:
                     of=_column(i),
                 )  # fmt: skip
                 se = one.se * value if log else one.se
-                found[parameter.name] = Interval(value, se, one.low, one.high)
+                low = one.low if log or parameter.low != 0 else np.maximum(one.low, 0.0)
+                found[parameter.name] = Interval(value, se, low, one.high)
         return found
 
     @cached_property
@@ -230,8 +234,7 @@ def fit(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    if not 0.5 <= level < 1:
-        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
+    check_level(level)
     chosen = named(law) if isinstance(law, str) else law
     roles = roles_for(chosen, runs, x)
     observations = select(runs, roles, cluster=cluster)
@@ -243,14 +246,28 @@ def fit(
     if weighed is not None:
         point = fit_law(chosen, weighed[0], **how)
         point = replace(point, notes=(*point.notes, weighed[1]))
+    drawn = draw(point, method, seed=seed, fan=fan_of(jobs))
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
+        draws=replace(drawn, notes=(*drawn.notes, *_zero_notes(point, drawn))),
         level=level,
         roles=roles,
         table=runs,
         seed=seed,
     )
+
+
+def _zero_notes(point: Fit, drawn: Draws) -> list[Note]:
+    """Parameters of which some refit leaves nothing, though the fit itself does not."""
+    held = {*point.fixed, *point.certificate.bounds}
+    found = []
+    for name, value, column in zip(point.law.names, point.theta, drawn.theta.T, strict=True):
+        none = int((column <= 0).sum())
+        floor = point.law.parameters[point.law.index(name)].low == 0
+        if floor and none and value > 0 and name not in held and not drawn.refused:
+            words = f"{name} is 0 in {none} of {column.size} refits: its interval begins at 0"
+            found.append(REACHES_ZERO.note(words))
+    return found
 
 
 def fan_of(jobs: int) -> Fan | None:
@@ -260,9 +277,15 @@ def fan_of(jobs: int) -> Fan | None:
 
     def over_processes(task: Refit, spans: Sequence[tuple[int, int]]) -> list[Solution]:
         from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky import get_reusable_executor
 
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+        try:
+            with parallel_config(backend="loky", inner_max_num_threads=1):
+                return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+        except BaseException:
+            # Whoever ends us, by a signal or by a mistake, wants no processes left behind.
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            raise
 
     return over_processes
 
@@ -459,6 +482,10 @@ def compare(
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
     goal = parse_objective(objective) if isinstance(objective, str) else objective
+    known = {name for law, _ in chosen for name in law.names}
+    for name in (*(fix or {}), *(bound or {})):
+        if name not in known:
+            raise UnknownName("parameter of these laws", name, known)
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
     roles: dict[str, Mapping[str, str]] = {}
