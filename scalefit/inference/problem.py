@@ -27,7 +27,6 @@ class Problem:
     Attributes:
         law: The law.
         inputs: Centred inputs (divided by their geometric means), each shape (n,).
-        logs: Minus their logarithms, which exponents multiply, each shape (n,).
         target: What is fitted, shape (n,): log loss, or the loss itself.
         log_target: Whether the target is the log loss.
         weight: Row weights, shape (n,).
@@ -41,7 +40,6 @@ class Problem:
 
     law: Law
     inputs: tuple[Array, ...]
-    logs: tuple[Array, ...]
     target: Array
     log_target: bool
     weight: Array
@@ -137,6 +135,12 @@ class Problem:
         return np.array(np.broadcast_to(value, jacobian.shape[1:])), jacobian
 
     @cached_property
+    def logs(self) -> tuple[Array, ...]:
+        """Minus the logarithms of the centred inputs, each shape (n,): what exponents multiply."""
+        with np.errstate(all="ignore"):
+            return tuple(-np.log(values) for values in self.inputs)
+
+    @cached_property
     def rounded(self) -> Array:
         """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
         size = np.abs(self.target)
@@ -144,13 +148,15 @@ class Problem:
 
     def rows(self, some: slice) -> Problem:
         """Some of the rows as a problem of their own, in the same units and the same box."""
-        return replace(
+        part = replace(
             self,
             inputs=tuple(values[some] for values in self.inputs),
-            logs=tuple(values[some] for values in self.logs),
             target=self.target[some],
             weight=self.weight[some],
         )
+        # Known already: a block is looked at once for every step of a search.
+        part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        return part
 
     @cached_property
     def _powers(self) -> Powers | None:
@@ -217,7 +223,6 @@ def bind(
     return Problem(
         law=law,
         inputs=inputs,
-        logs=tuple(-np.log(values) for values in inputs),
         target=np.log(runs.loss) if log_target else runs.loss.astype(float),
         log_target=log_target,
         weight=runs.weight,

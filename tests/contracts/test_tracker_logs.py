@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -97,11 +98,16 @@ def test_reading_twice_gives_the_same_table_and_hash(tracker, log):
     assert first.sha256() == second.sha256()
 
 
+def _folded(name):
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
 def test_a_log_alone_reads_as_it_does_in_its_folder(log):
     alone = outcome(log)
     within = open_folder(log.parent, "x").table
-    known = set(within.column_names)
-    assert set(alone.column_names) <= known
+    # Together, one name in several spellings is one column.
+    known = {_folded(name) for name in within.column_names}
+    assert {_folded(name) for name in alone.column_names} <= known
     assert alone.num_rows <= within.num_rows
 
 
