@@ -82,6 +82,7 @@ class Certificate:
     notes: tuple[Note, ...]
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def certify(
     problem: Problem, objective: Any, u: Array, *, solver_value: float, ends: Solution, capped: bool
 ) -> Certificate:
