@@ -207,7 +207,13 @@ def best_size(law: Law, theta: Array, budgets: Array) -> Array:
         return np.empty((0, budgets.size))
     middle = np.log(budgets / FLOP_PER_PARAMETER_TOKEN) / 2
     offsets = np.linspace(-_REACH, _REACH, _SCAN)
-    loss = np.stack([_along(law, theta, budgets, middle + o)[0] for o in offsets], axis=-1)
+    loss = np.stack(
+        [
+            _along(law, theta, np.repeat(budget, _SCAN), centre + offsets)[0]
+            for budget, centre in zip(budgets, middle, strict=True)
+        ],
+        axis=1,
+    )
     lowest = np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
     inside = (lowest > 0) & (lowest < _SCAN - 1)
     at = np.clip(lowest, 1, _SCAN - 2)

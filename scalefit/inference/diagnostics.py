@@ -11,6 +11,7 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array
+from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.allocation import on_one_line
 from scalefit.inference.certificate import USABLE
@@ -32,7 +33,6 @@ from scalefit.inference.sensitivity import (
 from scalefit.inference.uncertainty.base import Draws, Quantity, draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.inference.uncertainty.profile import Profile, degrees, first_order_reach
-from scalefit.inference.uncertainty.student import t_quantile
 
 _SINGULAR = 1e10  # of the scaled J'J: beyond it nothing is separate any more
 _ILL = 3e4

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets as budgets  # part of what a forecast is
 from scalefit.inference.solver import solve
 from scalefit.inference.starts import candidates
-from scalefit.inference.uncertainty.student import t_quantile
 
 _LEAST_CURVATURE = 0.05  # in any direction, as a share of the mean's
 ASSUMED_TAU = 0.02  # per decade: the field's value where none can be estimated

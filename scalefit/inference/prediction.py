@@ -11,11 +11,11 @@ import numpy as np
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 Trust = Literal["inside", "near", "far", "speculative"]
 

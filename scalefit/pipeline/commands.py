@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import platform
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import scalefit
 from scalefit.config import (
@@ -32,12 +31,9 @@ from scalefit.inference.comparison import RULED_OUT
 from scalefit.inference.doubts import LAW_RULED_OUT
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, breaks, contests, diagnosis, documents, steps, story
+from scalefit.pipeline import averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
-from scalefit.pipeline.holdout import parse_held
-from scalefit.pipeline.holdout import report as scored_report
 from scalefit.pipeline.reading import with_excluded
-from scalefit.pipeline.rollout import report as rolled_out
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.columns import ROLES, assign
 from scalefit.tables.doctor import examine
@@ -91,6 +87,8 @@ def fit(settings: Settings) -> Outcome:
 
 def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> Outcome:
     """Compare laws on the same runs."""
+    from scalefit.pipeline import breaks, contests
+
     compared = _compared(settings, rank=rank)
     level = settings.uncertainty.level
     sections = [
@@ -118,6 +116,9 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
 
 def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
     """Score every law, and their average, on rows that are held out, group by group."""
+    from scalefit.pipeline.holdout import parse_held
+    from scalefit.pipeline.holdout import report as scored_report
+
     held = parse_held(holdout)
     table = _table(settings, [column for column in (by, held.column) if column])
     return Outcome(scored_report(settings, table, by, held, _manifest(settings, table)))
@@ -125,6 +126,8 @@ def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
 
 def rollout(settings: Settings) -> Outcome:
     """What would have been predicted at each earlier stage of the project."""
+    from scalefit.pipeline.rollout import report as rolled_out
+
     table = _table(settings)
     return Outcome(rolled_out(settings, table, _manifest(settings, table)))
 
@@ -215,7 +218,7 @@ def _rows_only(table: RunTable) -> Any:
     """The runs as rows, for words about the table alone."""
     axes = [r for r in ("x", "N", "D", "C", "L") if r in table.table.column_names]
     # Which column stands for the input is all one here, but a constant one is refused.
-    moving = [r for r in axes if pc.count_distinct(table.table.column(r)).as_py() > 1]
+    moving = [r for r in axes if len(table.table.column(r).unique()) > 1]
     role = (moving or axes or ["x"])[0]
     return select(table, {role: role})
 
@@ -664,7 +667,8 @@ def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
     return {
         "scalefit": scalefit.__version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in _SHAPES_NUMBERS},
+        # SciPy had no part in what was told if nothing asked for it.
+        **{name: sys.modules[name].__version__ for name in _SHAPES_NUMBERS if name in sys.modules},
         "input": {"path": Path(table.source).name, "sha256": table.sha256},
         "columns": dict(table.columns),
         "settings": {k: v for k, v in kept.items() if k != "jobs"},

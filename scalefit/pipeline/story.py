@@ -668,7 +668,7 @@ def residual_figure(estimate: Estimate) -> Figure:
 
 def forecast_figure(compared: Compared, level: float) -> Figure | None:
     """Forecast errors of the compared laws; None if there are no forecasts."""
-    from scalefit.inference.uncertainty.student import t_quantile
+    from scalefit.core.tails import t_quantile
 
     series = []
     for one in compared.comparison.laws:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from scalefit.core.errors import InputError
@@ -191,6 +190,8 @@ class OpenedCsv:
         again = [name for name, column in columns.items() if wide or column.lax]
         if not again:
             return True
+        import pyarrow.compute as pc
+
         places = {name: np.concatenate([_NONE, *columns[name].lax]) for name in again}
         # With no null values every cell comes back as it was written.
         seen = 0
