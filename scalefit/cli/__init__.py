@@ -62,14 +62,28 @@ def front(
 
 @app.command()
 @shares_options
-def fit(given: dict[str, Any]) -> None:
+def fit(
+    given: dict[str, Any],
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column of groups to fit one by one; Ctrl-C keeps what is done."),
+    ] = None,
+) -> None:
     """Fit laws to runs: parameters, intervals, and a certificate of convergence.
 
     Example: scalefit fit data/chinchilla-subset/runs.csv --law chinchilla
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.fit(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is None:
+        _deliver(commands.fit(settings), given)
+        return
+    from scalefit.cli.progress import watching
+
+    with watching("groups") as watch:
+        outcome = commands.fit_groups(settings, by, watch)
+    _deliver(outcome, given)
 
 
 @app.command()

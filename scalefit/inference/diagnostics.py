@@ -101,6 +101,14 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
     return Diagnostics(pure, kin, residuals, directions, found, box, tuple(notes))
 
 
+def inseparable(fit: Fit) -> bool:
+    """Whether the runs cannot tell the parameters apart at all."""
+    if fit.status not in USABLE or fit.runs.n > _MOST_ROWS:
+        return bool(tuple(_one_line(fit)))
+    found = _identified(fit, spectrum(fit))
+    return any(note.code == doubts.COLLINEAR_DESIGN.name for note in found)
+
+
 def _kin(fit: Fit, residuals: Residuals) -> tuple[Kinship, ...]:
     if not np.isfinite(residuals.scatter.p_value):
         return ()

@@ -218,6 +218,15 @@ RANKINGS_DISAGREE = DOUBTS.add(
         remedy="Let the interval cover both.",
     )
 )
+INTERRUPTED = DOUBTS.add(
+    Doubt(
+        name="interrupted",
+        severity="warning",
+        trigger="the command was stopped, by Ctrl-C, before every group was fitted",
+        meaning="What was finished is whole and is kept; the other groups are missing.",
+        remedy="Run it again; the same seed gives the same numbers.",
+    )
+)
 NO_ADEQUATE_LAW = DOUBTS.add(
     Doubt(
         name="no-adequate-law",

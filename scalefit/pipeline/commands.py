@@ -39,12 +39,13 @@ from scalefit.tables.columns import ROLES, assign
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
 from scalefit.tables.reports.json import document_text
-from scalefit.tables.runs import RunTable
+from scalefit.tables.runs import RunTable, split
 from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
 _ROLES_BY_NAME = frozenset({"row", "size", *ROLES})
+_INTERRUPTED = 130
 _SHAPES_NUMBERS = ("numpy", "scipy", "pyarrow")
 
 
@@ -83,6 +84,30 @@ def fit(settings: Settings) -> Outcome:
         0 if usable or settings.allow_unconverged else 3,
         documents.saved_document(estimates, settings),
     )
+
+
+def fit_groups(settings: Settings, by: str, watch: Callable[[int, int], None]) -> Outcome:
+    """Fit laws to every group of runs; `watch` is told how many of how many are finished."""
+    from scalefit.pipeline import groups
+
+    if settings.fit.averaged:
+        raise InputError("auto has no parameters of its own", "with --by name laws with --law")
+    table = _table(settings, [by])
+    laws = settings.fit.laws or (_default_law(table),)
+    _refuse_twice(laws)
+    task = groups.Task(settings, laws)
+    fitted = groups.fit_each(task, split(table, by), jobs=settings.jobs, watch=watch)
+    if fitted.refusal:
+        raise InputError(f"in every group: {fitted.refusal}", "scalefit columns RUNS shows roles")
+    report = Report(
+        title=f"scalefit fit: {', '.join(law.name for law in laws)}, by {by}",
+        sections=groups.sections(fitted, by, [law.name for law in laws]),
+        document=groups.document(fitted, by, table, settings.seed),
+        manifest=_manifest(settings, table),
+    )
+    if fitted.interrupted:
+        return Outcome(report, _INTERRUPTED)
+    return Outcome(report, 0 if fitted.usable or settings.allow_unconverged else 3)
 
 
 def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> Outcome:
@@ -512,22 +537,7 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
     chosen = settings.fit.laws or (_default_law(table),)
     _refuse_twice(chosen)
     return [
-        steps.fit(
-            table,
-            choice.name,
-            x=choice.x,
-            objective=settings.fit.objective,
-            interval=settings.uncertainty.name,
-            level=settings.uncertainty.level,
-            draws=settings.uncertainty.draws,
-            cluster=settings.uncertainty.cluster,
-            fix=_held(settings.fit.fix, choice.name, chosen),
-            bound=_held(settings.fit.bound, choice.name, chosen),
-            solver=settings.fit.solver,
-            seed=settings.seed,
-            jobs=settings.jobs,
-        )
-        for choice in chosen
+        steps.estimate(settings, table, choice, chosen, jobs=settings.jobs) for choice in chosen
     ]
 
 
@@ -558,21 +568,6 @@ def _refuse_twice(laws: Sequence[LawChoice]) -> None:
     for choice in laws:
         if laws.count(choice) > 1:
             raise InputError(f"{choice.name} is named twice", "name each law once")
-
-
-def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
-    """What is fixed or bounded for one law; with several laws, what that law has.
-
-    Raises:
-        UnknownName: no law has the parameter.
-    """
-    if len(laws) == 1:
-        return dict(given)
-    known = {name for choice in laws for name in named(choice.name).names}
-    for name in given:
-        if name not in known:
-            named(laws[0].name).index(name)
-    return {k: v for k, v in given.items() if k in named(law).names}
 
 
 def _default_law(table: RunTable) -> LawChoice:

@@ -95,7 +95,16 @@ def fit_document(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 
 def fitted(estimate: Estimate) -> dict[str, Any]:
-    """One fitted law."""
+    """One fitted law, looked at from every side."""
+    return {
+        **summary(estimate),
+        "diagnostics": diagnosis.document(estimate.diagnostics, estimate.fit.runs),
+        "notes": notes(estimate.notes),
+    }
+
+
+def summary(estimate: Estimate) -> dict[str, Any]:
+    """One fitted law, with the doubts that the fit and its refits bring."""
     fit, draws = estimate.fit, estimate.draws
     certificate = fit.certificate
     return {
@@ -132,8 +141,7 @@ def fitted(estimate: Estimate) -> dict[str, Any]:
         },
         "derived": {name: with_value(found) for name, found in estimate.derived.items()},
         "sigma": number(noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))),
-        "diagnostics": diagnosis.document(estimate.diagnostics, fit.runs),
-        "notes": notes(estimate.notes),
+        "notes": notes(tuple(dict.fromkeys((*fit.notes, *draws.notes)))),
     }
 
 

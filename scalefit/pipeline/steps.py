@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.config import LawChoice, RunsSettings, check_level
+from scalefit.config import LawChoice, RunsSettings, Settings, check_level
 from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
@@ -18,7 +19,7 @@ from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
-from scalefit.inference.diagnostics import Diagnostics, diagnose
+from scalefit.inference.diagnostics import Diagnostics, diagnose, inseparable
 from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
@@ -79,8 +80,7 @@ class Estimate:
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """Parameters on a bound, and all of them where the runs cannot separate them."""
-        together = any(n.code == "collinear-design" for n in self.diagnostics.notes)
-        return self.law.names if together else self.fit.certificate.bounds
+        return self.law.names if inseparable(self.fit) else self.fit.certificate.bounds
 
     @cached_property
     def parameters(self) -> dict[str, Interval]:
@@ -270,24 +270,77 @@ def _zero_notes(point: Fit, drawn: Draws) -> list[Note]:
     return found
 
 
+def estimate(
+    settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
+) -> Estimate:
+    """One of the laws that settings name, fitted as they say.
+
+    Raises:
+        InputError: the runs or a setting are wrong.
+        FitError: no finite estimate exists.
+    """
+    return fit(
+        table,
+        choice.name,
+        x=choice.x,
+        objective=settings.fit.objective,
+        interval=settings.uncertainty.name,
+        level=settings.uncertainty.level,
+        draws=settings.uncertainty.draws,
+        cluster=settings.uncertainty.cluster,
+        fix=_held(settings.fit.fix, choice.name, laws),
+        bound=_held(settings.fit.bound, choice.name, laws),
+        solver=settings.fit.solver,
+        seed=settings.seed,
+        jobs=jobs,
+    )
+
+
+def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
+    """What is fixed or bounded for one law; with several laws, what that law has.
+
+    Raises:
+        UnknownName: no law has the parameter.
+    """
+    if len(laws) == 1:
+        return dict(given)
+    known = {name for choice in laws for name in named(choice.name).names}
+    for name in given:
+        if name not in known:
+            named(laws[0].name).index(name)
+    return {k: v for k, v in given.items() if k in named(law).names}
+
+
 def fan_of(jobs: int) -> Fan | None:
     """Spans of refits over so many processes, or None for one."""
     if jobs <= 1:
         return None
 
     def over_processes(task: Refit, spans: Sequence[tuple[int, int]]) -> list[Solution]:
-        from joblib import Parallel, delayed, parallel_config
-        from joblib.externals.loky import get_reusable_executor
-
-        try:
-            with parallel_config(backend="loky", inner_max_num_threads=1):
-                return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
-        except BaseException:
-            # Whoever ends us, by a signal or by a mistake, wants no processes left behind.
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
-            raise
+        with workers(jobs) as parallel:
+            return list(parallel(task, [(span,) for span in spans]))
 
     return over_processes
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Callable[[Callable[..., Any], Sequence[Any]], Iterator[Any]]]:
+    """Processes that apply a task to items, each a tuple of arguments, in order of the items."""
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+
+    def parallel(task: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            return iter(
+                Parallel(n_jobs=jobs, return_as="generator")(delayed(task)(*one) for one in items)
+            )
+
+    try:
+        yield parallel
+    except BaseException:
+        # Whoever ends us, by a signal or by a mistake, wants no processes left behind.
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
 
 
 def method_named(name: str, draws: int) -> Any:
