@@ -117,16 +117,16 @@ def compare(
     adequate = np.array([all(v.passed for v in judged) for judged in verdicts])
     twins = _twins(fits, adequate, ahead)
     counted = adequate & np.array([fit.law.name not in twins for fit in fits])
-    plain = np.array([aicc(fit) for fit in fits])
+    known = np.isfinite([aicc(fit) for fit in fits])
     # Over the laws with a shape in their residuals as well: leaving them out would argue in a
     # circle, that noise is white because the law that follows its every turn says so.
     share = effective_share(candidates(fits))
-    scores = np.array([effective_aicc(fit, share) for fit in fits])
-    delta, weight = _weights(np.where(np.isfinite(plain), scores, np.inf), counted)
+    scores = np.where(known, [effective_aicc(fit, share) for fit in fits], np.inf)
+    delta, weight = _weights(scores, counted)
     ranked = [
         Ranked(fit, judged, float(a), bic(fit), float(d), float(w), f, twins.get(fit.law.name, ""))
         for fit, judged, a, d, w, f in zip(
-            fits, verdicts, plain, delta, weight, forecasts, strict=True
+            fits, verdicts, scores, delta, weight, forecasts, strict=True
         )
     ]
     ranked.sort(key=_RANKS[rank](ranked))
