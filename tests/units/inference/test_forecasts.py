@@ -177,7 +177,10 @@ def test_the_variance_of_a_forecast_is_what_simulation_shows():
     assert np.mean(covered) > 0.85
 
 
-SPELLED = [o.name for o in OBJECTIVES] + ["huber:auto", "huber:3e-3"]
+# An asymmetry of ten rests on the lowest eleventh of the runs, too few here to have an error.
+STEEP = "asymmetric-huber"
+SPELLED = [o.name for o in OBJECTIVES if o.name != STEEP]
+SPELLED += ["huber:auto", "huber:3e-3", f"{STEEP}:2,0.01"]
 
 
 def forecast_errors(goal, seed, side):
