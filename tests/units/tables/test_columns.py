@@ -119,9 +119,8 @@ def test_compute_is_turned_into_flop(name, factor):
 
 
 def test_prefixes_of_flop_rise_by_a_thousand():
-    for k, (short, long) in enumerate(
-        zip("kmgtpezy", "kilo mega giga tera peta exa zetta yotta".split(), strict=True), start=1
-    ):
+    longs = ("kilo", "mega", "giga", "tera", "peta", "exa", "zetta", "yotta")
+    for k, (short, long) in enumerate(zip("kmgtpezy", longs, strict=True), start=1):
         for prefix in (short, long):
             values, unit, _ = convert("C", f"total_{prefix}flops", np.array([3.0]))
             assert (values[0], unit) == (pytest.approx(3.0 * 1000.0**k), "FLOP")
