@@ -10,6 +10,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, Observations
+from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
 
@@ -140,10 +141,15 @@ class Problem:
         with np.errstate(all="ignore"):
             return tuple(-np.log(values) for values in self.inputs)
 
-    @cached_property
-    def rounded(self) -> Array:
-        """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
-        size = np.abs(self.target)
+    def rounding(self, weight: Array) -> Array:
+        """Sum of weight (B, n) times the square of what rounding is relative to, shape (B,).
+
+        That is the target's size; a log near 0 is rounded as one near 1 is.
+        """
+        return sum_over(self.n, lambda some: (weight[:, some] * self._size(some) ** 2).sum(axis=-1))
+
+    def _size(self, some: slice) -> Array:
+        size = np.abs(self.target[some])
         return np.maximum(size, 1.0) if self.log_target else size
 
     def rows(self, some: slice) -> Problem:
@@ -164,6 +170,14 @@ class Problem:
 
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
+        if self.n <= ROWS:
+            return self._residual(u)
+        found = np.empty((len(u), self.n))
+        for some in slices(self.n):
+            found[:, some] = self.rows(some)._residual(u)
+        return found
+
+    def _residual(self, u: Array) -> Array:
         theta = self.centred(u)
         with np.errstate(all="ignore"):
             value = (
