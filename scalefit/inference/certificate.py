@@ -90,8 +90,7 @@ def certify(
     names = [problem.law.names[i] for i in problem.free]
     residual = _residual(problem, u)
     weight = problem.weight
-    used = weight > 0
-    dof = int(used.sum()) - problem.p
+    dof = problem.n - problem.p
     scale = _scale(objective, residual, weight)
     sums = _sums(problem, objective, u, residual, scale)
     on_low = _on(u, problem.low, problem)
@@ -105,13 +104,13 @@ def certify(
     scaled = free / np.where(norm > 0, norm, 1.0)[:, None]
     singular = np.linalg.svd(scaled, compute_uv=False) if scaled.size else np.ones(1)
     kappa = np.inf if flat or singular[-1] == 0 else float(singular[0] / singular[-1])
-    perfect = float(np.abs(residual[used]).max()) <= _PERFECT * _size(problem)
+    perfect = max(residual.max(), -residual.min()) <= _PERFECT * _size(problem)
     rounding = _rounding(problem, objective, scale)
     score = _score_test(scaled[norm > 0], sums.rotated[-1], max(dof, 1), rounding)
     in_band = -1
     threshold = getattr(objective, "threshold", None)
     if threshold is not None:
-        in_band = int((np.abs(residual[used]) <= threshold).sum())
+        in_band = int(((residual >= -threshold) & (residual <= threshold)).sum())
     judged = bool(scaled.size) and kappa <= _ONE_COLUMN_TWICE and not perfect
     judged = judged and not 0 <= in_band < 2 * problem.p
     step_se, hess_min = (
@@ -150,13 +149,11 @@ def certify(
             )
         )
     if dof <= 2:
-        notes.append(
-            doubts.FEW_DEGREES.note(f"{int(used.sum())} rows and {problem.p} free parameters")
-        )
+        notes.append(doubts.FEW_DEGREES.note(f"{problem.n} rows and {problem.p} free parameters"))
     if 0 <= in_band < 2 * problem.p:
         notes.append(
             doubts.FEW_ROWS_IN_BAND.note(
-                f"{in_band} of {int(used.sum())} rows lie within delta = {threshold:g}"
+                f"{in_band} of {problem.n} rows lie within delta = {threshold:g}"
             )
         )
     status = max((s for s, _ in found), key=STATUSES.index)
@@ -384,28 +381,33 @@ def _agreement(
     )
     gap = (values - best) / max(size, 1e-300)
     # On perfect data objectives differ by rounding alone; there one curve is one answer.
-    apart = np.array([np.abs(problem.residual(v[None]) - here).max() for v in ends.u])
+    apart = np.array([_apart(problem.residual(v[None]), here) for v in ends.u])
     gap = np.where(apart <= _ONE_CURVE, 0.0, gap)
     agree = int((gap <= 1e-6).sum())
-    base = problem.target - here[0]
-    noise = float(np.sqrt(np.mean(here**2))) + 1e-12
-    minima: list[Array] = [base]
+    noise = float(np.linalg.norm(here)) / math.sqrt(problem.n) + 1e-12
+    minima: list[Array] = [here]
     rival = ""
     for k in np.argsort(gap):
         if not (1e-6 < gap[k] <= 1e-2) or not ends.converged[k]:
             continue
-        other = problem.target - problem.residual(ends.u[k : k + 1])[0]
-        if any(np.max(np.abs(other - m)) <= 0.1 * noise for m in minima):
+        other = problem.residual(ends.u[k : k + 1])
+        if any(_apart(other, m) <= 0.1 * noise for m in minima):
             continue
         minima.append(other)
         if gap[k] <= 1e-4 and not rival:
             rival = (
                 f"a second minimum lies {gap[k]:.1e} above the best, relative, and predicts the "
-                f"runs up to {100 * float(np.max(np.abs(other - base))):.2g} % otherwise"
+                f"runs up to {100 * _apart(other, here):.2g} % otherwise"
             )
     if agree == 1 and values.size > 100 and (gap <= 1e-4).sum() > 1 and not rival:
         rival = f"only one of {values.size} searches reached the best objective"
     return int(values.size), agree, len(minima), rival
+
+
+def _apart(a: Array, b: Array) -> float:
+    return float(
+        max(np.abs(a[:, some] - b[:, some]).max(initial=0.0) for some in slices(a.shape[1]))
+    )
 
 
 def _bound_words(problem: Problem, u: Array, low: np.ndarray, high: np.ndarray) -> str:

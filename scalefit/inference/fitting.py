@@ -116,6 +116,8 @@ def fit(
     if isinstance(goal, Huber) and goal.delta is None:
         preliminary = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
         goal = goal.settled(preliminary.residual)
+    if starts is None and runs.n > _MOST_SEARCH_ROWS:
+        return _through_sample(law, runs, goal, fix, bound, solver)
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
     if isinstance(goal, StudentT) and problem.p * (goal.nu + 1) >= runs.n * goal.nu:
@@ -124,8 +126,6 @@ def fit(
         )
         words = f"{runs.n} rows are too few for a t likelihood with {problem.p} free parameters"
         return replace(normal, notes=(*normal.notes, doubts.T_UNBOUNDED.note(words)))
-    if starts is None and runs.n > _MOST_SEARCH_ROWS:
-        return _through_sample(law, runs, goal, fix, bound, solver)
     weight = runs.weight[None, :]
     first = starts if starts is not None else _own_starts(law, runs, goal, fix or {}, bound or {})
     begin = problem.search(first)

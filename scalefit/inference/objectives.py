@@ -390,7 +390,9 @@ class Huber:
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Median absolute residual as the sigma of a normal distribution."""
-        return np.maximum(1.4826 * np.median(np.abs(residual), axis=-1), _SMALLEST_SCALE)
+        return np.maximum(
+            1.4826 * np.median(np.abs(residual), axis=-1, overwrite_input=True), _SMALLEST_SCALE
+        )
 
     def log_likelihood(self, residual: Array, weight: Array) -> Array:
         """Under the density exp(-rho(r)/t)/Z(t), with its dispersion t at its best.

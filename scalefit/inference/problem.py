@@ -111,7 +111,10 @@ class Problem:
 
         One plane for each parameter: operations on whole planes run through memory in one go.
         """
-        theta = self.centred(u)
+        return self.derivatives_at(self.centred(u))
+
+    def derivatives_at(self, theta: Array) -> tuple[Array, Array]:
+        """The same from theta for centred inputs, shape (B, P)."""
         with np.errstate(all="ignore"):
             if self._powers is not None:
                 value, jacobian = self._powers.slopes(theta, self.logs, log_target=self.log_target)
@@ -162,6 +165,7 @@ class Problem:
         )
         # Known already: a block is looked at once for every step of a search.
         part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        part.__dict__["_powers"] = self._powers
         return part
 
     @cached_property
@@ -170,15 +174,15 @@ class Problem:
 
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
+        theta = self.centred(u)
         if self.n <= ROWS:
-            return self._residual(u)
+            return self._residual(theta)
         found = np.empty((len(u), self.n))
         for some in slices(self.n):
-            found[:, some] = self.rows(some)._residual(u)
+            found[:, some] = self.rows(some)._residual(theta)
         return found
 
-    def _residual(self, u: Array) -> Array:
-        theta = self.centred(u)
+    def _residual(self, theta: Array) -> Array:
         with np.errstate(all="ignore"):
             value = (
                 self.law.predict(theta, self.inputs)

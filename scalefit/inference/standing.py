@@ -92,9 +92,10 @@ def _assess_block(
             return _sums(objective, residual, jacobian, weight, state)
         if objective.settles:
             state = objective.settle(problem.residual(u), weight, state)
-        total: Standing | None = None
+        theta, total = problem.centred(u), None
         for some in slices(problem.n, rows):
-            found = _sums(objective, *problem.rows(some).derivatives(u), weight[:, some], state)
+            part = problem.rows(some).derivatives_at(theta)
+            found = _sums(objective, *part, weight[:, some], state)
             total = found if total is None else _added(total, found)
         assert total is not None
         return total
