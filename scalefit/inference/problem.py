@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
@@ -155,7 +155,7 @@ class Problem:
         size = np.abs(self.target[some])
         return np.maximum(size, 1.0) if self.log_target else size
 
-    def rows(self, some: slice) -> Problem:
+    def rows(self, some: slice | IntArray) -> Problem:
         """Some of the rows as a problem of their own, in the same units and the same box."""
         part = replace(
             self,

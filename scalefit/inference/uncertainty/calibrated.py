@@ -11,8 +11,8 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.bootstrap import check_draws
 from scalefit.inference.uncertainty.jackknife import Jackknife
+from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.inference.uncertainty.streams import STRATIFIED, uniforms
 
 _LEAST = 3  # clusters of a stratum: fewer have little to exchange
