@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t as student
 
 from scalefit.inference.forecasts import noise_of
-from scalefit.pipeline import commands, documents, steps, story
+from scalefit.pipeline import commands, documents, pictures, steps, story
 from scalefit.tables import read
 
 RUNS = Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv"
@@ -145,8 +145,8 @@ def test_runs_are_written_with_loss_over_law_less_one(estimate):
 
 def test_the_figure_of_residuals_has_the_sign_of_the_table(estimate, monkeypatch):
     drawn = []
-    monkeypatch.setattr(story.figures, "residuals", lambda one, against: drawn.append(one))
-    story.residual_figure(estimate)
+    monkeypatch.setattr(pictures.figures, "residuals", lambda one, against: drawn.append(one))
+    pictures.residual_figure(estimate)
     rows = story.runs_table(estimate.fit.runs, estimate)
     np.testing.assert_allclose(
         drawn[0].percent, 100 * np.array(rows.column("residual").to_pylist()), atol=1e-12
