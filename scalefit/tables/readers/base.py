@@ -24,7 +24,8 @@ HEAD = 64 * 1024
 KEPT_WHOLE = 64 * 1024**2
 LARGEST = 16 * 1024**3
 MOST_ROWS = 10**8
-_CHUNK = 16 * 1024**2
+# Small enough to stay in the cache while it is hashed, checked and counted.
+_CHUNK = 256 * 1024
 
 
 class CellError(InputError):
@@ -164,7 +165,7 @@ class Source:
     hold: Any = field(default=None, compare=False, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """All bytes in their order, some megabytes at a time."""
+        """All bytes in their order, a piece at a time."""
         if self.data is not None:
             yield from (self.data[i : i + _CHUNK] for i in range(0, len(self.data), _CHUNK))
             return
