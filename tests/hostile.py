@@ -127,11 +127,20 @@ case(13, "decimal-commas.csv", "E", "N;D;loss\n1e8;2e9;3,21\n1e9;2e9;2,9\n", "li
 case(14, "tabs.tsv", "A", GOOD.replace(",", "\t"))
 # The list asks for an error; the separator is taken and told instead, which helps more.
 case(15, "tabs.csv", "W", GOOD.replace(",", "\t"), "separator-guessed")
+case(15, "bars.csv", "W", GOOD.replace(",", "|"), "separator-guessed", "bars")
+case(15, "sep-line.csv", "W", "sep=;\r\n" + GOOD.replace(",", ";"), "separator-guessed", "line 1")
+case(15, "sep-line-then-bad.csv", "E", "sep=;\r\n" + with_cell("bad").replace(",", ";"),
+     "line 22 (row 20)")  # fmt: skip
+case(15, "spaces.csv", "E", GOOD.replace(",", " "), "line 1", "spaces", "tr -s")
+case(15, "markdown.csv", "E", "| N | D | loss |\n|---|---|---|\n| 1e8 | 1e9 | 3 |\n", "Markdown")
 case(16, "header-only.csv", "E", HEADER + "\n", "header and no rows")
 case(16, "header-no-end.csv", "E", HEADER, "header and no rows")
 case(17, "empty.csv", "E", "", "is empty")
 case(18, "newlines.csv", "E", "\n\r\n\n\n", "blank lines")
 case(19, "no-header.csv", "E", "\n".join(ROWS) + "\n", "line 1", "header")
+case(19, "title.csv", "E", "Runs of 2026,,,\n,,,\n" + GOOD, "line 1", "tail -n +3")
+case(19, "bare-title.csv", "E", "Runs of 2026\n\n" + GOOD, "line 1", "tail -n +3")
+case(19, "header-again.csv", "E", GOOD + GOOD, "line 38 (row 37)", "header once more")
 case(20, "column-twice.csv", "E", "N,D,N,loss\n1e8,1e9,2e8,3\n", "'N'")
 case(20, "loss-twice.csv", "E", "N,D,loss,loss\n1e8,1e9,3,3\n", "'loss'")
 case(21, "spaced-names.csv", "W", GOOD.replace(HEADER, " run , N ,D, loss"), "spaced-header")
@@ -255,6 +264,8 @@ for cell, name, told in (
     ("word", "word", "'word'"),
     ("true", "truth", "truth"), ("2024-01-31", "date", "dates"), ("31/01/2024", "date-2", "dates"),
     ("1+2j", "complex", "complex"), ("9" * 5000, "5000-digits", "digits"),
+    ("1 234 567", "thousands-2", "thousands"), ("1'234'567", "thousands-3", "thousands"),
+    ("03.Feb", "date-3", "date"), ("#REF!", "sheet-error", "spreadsheet"),
     ("1.2.3", "two-points", "1.2.3"), ("--3", "two-signs", "--3"), ("3e", "half-exponent", "3e"),
     ("nan(1)", "nan-payload", "nan(1)"), ("\x1b[31m3", "coloured", "\\x1b"),
     ("\u202e3", "reversed", "\\u202e"), ("3\u200b", "zero-width", "\\u200b"),
@@ -263,7 +274,8 @@ for cell, name, told in (
     ("-0.0", "minus-zero", "must be positive"),
 ):  # fmt: skip
     number = {
-        "thousands": 45, "underscore": 49, "full-width": 50, "arabic": 50, "hexadecimal": 51,
+        "thousands": 45, "thousands-2": 45, "thousands-3": 45, "date-3": 72,
+        "underscore": 49, "full-width": 50, "arabic": 50, "hexadecimal": 51,
         "fortran": 52, "dollar": 53, "percent": 54, "inf": 56, "infinity": 56, "1e400": 66,
         "minus-1e400": 66, "1e-400": 67, "truth": 71, "date": 72, "date-2": 72, "complex": 73,
         "5000-digits": 69, "with-unit": 47, "zero-loss": 58, "negative-loss": 59, "minus-zero": 58,

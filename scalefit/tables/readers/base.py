@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -176,6 +177,11 @@ class Source:
 
     def head(self) -> bytes:
         """The first 64 KiB."""
+        return self._head
+
+    # Whoever may claim a file looks at its head, and every tracker may.
+    @cached_property
+    def _head(self) -> bytes:
         if self.data is not None:
             return self.data[:HEAD]
         assert self.path is not None
