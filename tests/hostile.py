@@ -8,6 +8,7 @@ cases that the project keeps; some have several files.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -16,6 +17,8 @@ import math
 import os
 import pickle
 import random
+import shutil
+import sqlite3
 import struct
 import sys
 import zipfile
@@ -26,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tracker_writers import wandb_log
 
 
 @dataclass(frozen=True)
@@ -537,6 +541,59 @@ for name, document in SAVED.items():
     case(116, f"saved-{name}.json", "E", json.dumps(document), arguments=command)
 case(116, "saved-nan.json", "E", '{"fits": [{"law": NaN}], "schema": "scalefit.fit/1"}',
      arguments=("predict", "{}", "--at", "N=1e9,D=1e10"))  # fmt: skip
+
+# Databases and logs that another program writes and goes on writing: they are left as they are.
+
+REGISTRY = Path(__file__).parent / "fixtures" / "trackers" / "mlflow-database" / "mlflow.db"
+
+
+def registry(*statements):
+    """Writes a tracker's database after a change that the tracker never made."""
+
+    def write(path):
+        shutil.copyfile(REGISTRY, path)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            for statement in statements:
+                database.execute(statement)
+            database.commit()
+
+    return write
+
+
+def scribbled(data, seed):
+    """Bytes with noise in every page but the first."""
+    noise, page = random.Random(seed), int.from_bytes(data[16:18], "big")
+    pages = [data[at : at + page] for at in range(page, len(data), page)]
+    return data[:page] + b"".join(noise.randbytes(40) + one[40:] for one in pages)
+
+
+TRACKED = ("check", "{}", "--json", "--last", "--col", "L=val/loss")
+SOUND_DATABASE = REGISTRY.read_bytes()
+case(117, "sound.db", "AW", SOUND_DATABASE, arguments=TRACKED)
+for k, share in enumerate((0.3, 0.6, 0.9), start=1):
+    case(117, f"cut-{k}.db", "E", SOUND_DATABASE[: int(share * len(SOUND_DATABASE))], "SQLite",
+         arguments=TRACKED)  # fmt: skip
+case(117, "scribbled.db", "E", scribbled(SOUND_DATABASE, 3), "SQLite", arguments=TRACKED)
+case(117, "from-the-future.db", "E", registry("ALTER TABLE metrics RENAME COLUMN value TO v2"),
+     "has no column 'value'", arguments=TRACKED)  # fmt: skip
+case(117, "of-another-program.db", "E", lambda path: other_database(path), "SQLite database")
+case(117, "with-a-trigger.db", "AW", registry(
+    "CREATE TRIGGER t AFTER INSERT ON metrics BEGIN DELETE FROM metrics; END",
+    f"CREATE VIEW v AS SELECT writefile('{CANARY}', 'x')"), arguments=TRACKED)  # fmt: skip
+case(117, "a-view-for-a-table.db", "E", registry(
+    "ALTER TABLE metrics RENAME TO m", "CREATE VIEW metrics AS SELECT * FROM m"),
+    "SQLite", arguments=TRACKED)  # fmt: skip
+WRITTEN = wandb_log(
+    "a", {"n_params": 1e8},
+    [{"_step": k, "val/loss": 3 + 1 / (k + 1), "tokens": 1e9 * (k + 1)} for k in range(20)],
+)  # fmt: skip
+case(117, "torn-tail.wandb", "W", WRITTEN[:-9], "log-damaged")
+
+
+def other_database(path):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmarks (address TEXT)")
+        database.commit()
 
 
 case(118, "folder", "E", lambda path: path.mkdir(), "is a folder")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
 from scalefit.tables import status
@@ -379,7 +379,7 @@ def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     name = draft.column(role)
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else "a finite number"
-    more = f", and {count - 1} rows more" if count > 1 else ""
+    more = f", and {counted(count - 1, 'row')} more" if count > 1 else ""
     ticked = name if name.isidentifier() else f"`{name}`"
     return InputError(
         f"{draft.title}, {draft.loaded.place(row)}, column {shown(name)!r}:"
