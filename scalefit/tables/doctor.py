@@ -502,6 +502,14 @@ def _counted(chart: _Chart) -> Iterator[Note]:
         )
 
 
+def _inputs(chart: _Chart) -> Iterator[Note]:
+    if chart.scale() is None:
+        yield doubts.NO_INPUT.note(
+            "no column plays N, D, C or x, so no law has anything to go by; map one, such as"
+            " --col N=NAME"
+        )
+
+
 def _metric(chart: _Chart) -> Iterator[Note]:
     words = set(re.split(r"[^a-z0-9]+", chart.metric.casefold()))
     hit = sorted(words & _BOUNDED)
@@ -513,6 +521,6 @@ def _metric(chart: _Chart) -> Iterator[Note]:
 
 
 _EXAMINATIONS: tuple[Callable[[_Chart], Iterator[Note]], ...] = (
-    _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop,
-    _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
+    _inputs, _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales,
+    _isoflop, _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
 )  # fmt: skip
