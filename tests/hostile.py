@@ -437,6 +437,8 @@ SETTINGS = {
 for name, (number, body) in SETTINGS.items():
     command = ("fit", "table.csv", "--config", "{}")
     case(number, f"{name}.toml", "E", body, arguments=command)
+for k, count in enumerate(("-5", "0", "1000000000000"), start=1):
+    case(111, f"draws-{k}.csv", "E", GOOD, "draws", arguments=(*FIT, "--draws", count))
 for k, address in enumerate(
     ("http://a.b/c.csv", "https://a.b/c.csv", "s3://a/b.csv", "file:///etc/passwd", "gs://a/b",
      "hf://datasets/a/b", "\\\\\\\\host\\\\share\\\\c.csv", "ftp://a.b/c"), start=1,

@@ -252,7 +252,11 @@ def _named(condition: filters.Filter, assignment: Assignment, names: Sequence[st
         if name in names:
             needed.append(name)
         elif name not in assignment.columns and name not in ("N", "D", "C"):
-            roles.find(name, [*names, *assignment.columns], "")
+            try:
+                roles.find(name, [*names, *assignment.columns], "")
+            except InputError as error:
+                hint = f"{error.hint}; a word needs quotes: '{shown(name)}'"
+                raise InputError(str(error), hint) from None
     return needed
 
 
