@@ -8,6 +8,7 @@ cases that the project keeps; some have several files.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -16,6 +17,8 @@ import math
 import os
 import pickle
 import random
+import shutil
+import sqlite3
 import struct
 import sys
 import zipfile
@@ -26,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tracker_writers import wandb_log
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,20 @@ case(13, "decimal-commas.csv", "E", "N;D;loss\n1e8;2e9;3,21\n1e9;2e9;2,9\n", "li
 case(14, "tabs.tsv", "A", GOOD.replace(",", "\t"))
 # The list asks for an error; the separator is taken and told instead, which helps more.
 case(15, "tabs.csv", "W", GOOD.replace(",", "\t"), "separator-guessed")
+case(15, "bars.csv", "W", GOOD.replace(",", "|"), "separator-guessed", "bars")
+case(15, "sep-line.csv", "W", "sep=;\r\n" + GOOD.replace(",", ";"), "separator-guessed", "line 1")
+case(15, "sep-line-then-bad.csv", "E", "sep=;\r\n" + with_cell("bad").replace(",", ";"),
+     "line 22 (row 20)")  # fmt: skip
+case(15, "spaces.csv", "E", GOOD.replace(",", " "), "line 1", "spaces", "tr -s")
+case(15, "markdown.csv", "E", "| N | D | loss |\n|---|---|---|\n| 1e8 | 1e9 | 3 |\n", "Markdown")
 case(16, "header-only.csv", "E", HEADER + "\n", "header and no rows")
 case(16, "header-no-end.csv", "E", HEADER, "header and no rows")
 case(17, "empty.csv", "E", "", "is empty")
 case(18, "newlines.csv", "E", "\n\r\n\n\n", "blank lines")
 case(19, "no-header.csv", "E", "\n".join(ROWS) + "\n", "line 1", "header")
+case(19, "title.csv", "E", "Runs of 2026,,,\n,,,\n" + GOOD, "line 1", "tail -n +3")
+case(19, "bare-title.csv", "E", "Runs of 2026\n\n" + GOOD, "line 1", "tail -n +3")
+case(19, "header-again.csv", "E", GOOD + GOOD, "line 38 (row 37)", "header once more")
 case(20, "column-twice.csv", "E", "N,D,N,loss\n1e8,1e9,2e8,3\n", "'N'")
 case(20, "loss-twice.csv", "E", "N,D,loss,loss\n1e8,1e9,3,3\n", "'loss'")
 case(21, "spaced-names.csv", "W", GOOD.replace(HEADER, " run , N ,D, loss"), "spaced-header")
@@ -255,6 +268,8 @@ for cell, name, told in (
     ("word", "word", "'word'"),
     ("true", "truth", "truth"), ("2024-01-31", "date", "dates"), ("31/01/2024", "date-2", "dates"),
     ("1+2j", "complex", "complex"), ("9" * 5000, "5000-digits", "digits"),
+    ("1 234 567", "thousands-2", "thousands"), ("1'234'567", "thousands-3", "thousands"),
+    ("03.Feb", "date-3", "date"), ("#REF!", "sheet-error", "spreadsheet"),
     ("1.2.3", "two-points", "1.2.3"), ("--3", "two-signs", "--3"), ("3e", "half-exponent", "3e"),
     ("nan(1)", "nan-payload", "nan(1)"), ("\x1b[31m3", "coloured", "\\x1b"),
     ("\u202e3", "reversed", "\\u202e"), ("3\u200b", "zero-width", "\\u200b"),
@@ -263,7 +278,8 @@ for cell, name, told in (
     ("-0.0", "minus-zero", "must be positive"),
 ):  # fmt: skip
     number = {
-        "thousands": 45, "underscore": 49, "full-width": 50, "arabic": 50, "hexadecimal": 51,
+        "thousands": 45, "thousands-2": 45, "thousands-3": 45, "date-3": 72,
+        "underscore": 49, "full-width": 50, "arabic": 50, "hexadecimal": 51,
         "fortran": 52, "dollar": 53, "percent": 54, "inf": 56, "infinity": 56, "1e400": 66,
         "minus-1e400": 66, "1e-400": 67, "truth": 71, "date": 72, "date-2": 72, "complex": 73,
         "5000-digits": 69, "with-unit": 47, "zero-loss": 58, "negative-loss": 59, "minus-zero": 58,
@@ -421,6 +437,8 @@ SETTINGS = {
 for name, (number, body) in SETTINGS.items():
     command = ("fit", "table.csv", "--config", "{}")
     case(number, f"{name}.toml", "E", body, arguments=command)
+for k, count in enumerate(("-5", "0", "1000000000000"), start=1):
+    case(111, f"draws-{k}.csv", "E", GOOD, "draws", arguments=(*FIT, "--draws", count))
 for k, address in enumerate(
     ("http://a.b/c.csv", "https://a.b/c.csv", "s3://a/b.csv", "file:///etc/passwd", "gs://a/b",
      "hf://datasets/a/b", "\\\\\\\\host\\\\share\\\\c.csv", "ftp://a.b/c"), start=1,
@@ -525,6 +543,59 @@ for name, document in SAVED.items():
     case(116, f"saved-{name}.json", "E", json.dumps(document), arguments=command)
 case(116, "saved-nan.json", "E", '{"fits": [{"law": NaN}], "schema": "scalefit.fit/1"}',
      arguments=("predict", "{}", "--at", "N=1e9,D=1e10"))  # fmt: skip
+
+# Databases and logs that another program writes and goes on writing: they are left as they are.
+
+REGISTRY = Path(__file__).parent / "fixtures" / "trackers" / "mlflow-database" / "mlflow.db"
+
+
+def registry(*statements):
+    """Writes a tracker's database after a change that the tracker never made."""
+
+    def write(path):
+        shutil.copyfile(REGISTRY, path)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            for statement in statements:
+                database.execute(statement)
+            database.commit()
+
+    return write
+
+
+def scribbled(data, seed):
+    """Bytes with noise in every page but the first."""
+    noise, page = random.Random(seed), int.from_bytes(data[16:18], "big")
+    pages = [data[at : at + page] for at in range(page, len(data), page)]
+    return data[:page] + b"".join(noise.randbytes(40) + one[40:] for one in pages)
+
+
+TRACKED = ("check", "{}", "--json", "--last", "--col", "L=val/loss")
+SOUND_DATABASE = REGISTRY.read_bytes()
+case(117, "sound.db", "AW", SOUND_DATABASE, arguments=TRACKED)
+for k, share in enumerate((0.3, 0.6, 0.9), start=1):
+    case(117, f"cut-{k}.db", "E", SOUND_DATABASE[: int(share * len(SOUND_DATABASE))], "SQLite",
+         arguments=TRACKED)  # fmt: skip
+case(117, "scribbled.db", "E", scribbled(SOUND_DATABASE, 3), "SQLite", arguments=TRACKED)
+case(117, "from-the-future.db", "E", registry("ALTER TABLE metrics RENAME COLUMN value TO v2"),
+     "has no column 'value'", arguments=TRACKED)  # fmt: skip
+case(117, "of-another-program.db", "E", lambda path: other_database(path), "SQLite database")
+case(117, "with-a-trigger.db", "AW", registry(
+    "CREATE TRIGGER t AFTER INSERT ON metrics BEGIN DELETE FROM metrics; END",
+    f"CREATE VIEW v AS SELECT writefile('{CANARY}', 'x')"), arguments=TRACKED)  # fmt: skip
+case(117, "a-view-for-a-table.db", "E", registry(
+    "ALTER TABLE metrics RENAME TO m", "CREATE VIEW metrics AS SELECT * FROM m"),
+    "SQLite", arguments=TRACKED)  # fmt: skip
+WRITTEN = wandb_log(
+    "a", {"n_params": 1e8},
+    [{"_step": k, "val/loss": 3 + 1 / (k + 1), "tokens": 1e9 * (k + 1)} for k in range(20)],
+)  # fmt: skip
+case(117, "torn-tail.wandb", "W", WRITTEN[:-9], "log-damaged")
+
+
+def other_database(path):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmarks (address TEXT)")
+        database.commit()
 
 
 case(118, "folder", "E", lambda path: path.mkdir(), "is a folder")

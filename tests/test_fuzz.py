@@ -1,16 +1,23 @@
 """Mutated input ends in an answer or in an error of ours: thousands of runs, a million slow."""
 
+import importlib.util
 import math
 import random
 import re
+import subprocess
+import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import hostile
 import pytest
 
-from scalefit.config import load
+from scalefit.config import FitSettings, LawChoice, RunsSettings, Settings, load
 from scalefit.core.errors import ScalefitError
 from scalefit.core.numbers import parse_human
+from scalefit.laws.text import parse_law, template
+from scalefit.pipeline import commands, documents
 from scalefit.tables import where
 from scalefit.tables.columns import assign
 from scalefit.tables.readers import READERS
@@ -45,7 +52,7 @@ def mutated(seeds, draw):
                 data[at:] = other[draw.randint(0, len(other)) :]
             case _:
                 data[at : at + draw.randint(0, 3)] = draw.choice(TOKENS)
-    return bytes(data[:4000])
+    return bytes(data[: max(4000, *map(len, seeds))])
 
 
 def seeds_of(*suffixes):
@@ -89,6 +96,40 @@ def a_config(data, folder):
     load(path)
 
 
+def a_law(data, folder):
+    parse_law(data.decode("utf-8", "replace"))
+
+
+def a_saved_fit(data, folder):
+    path = Path(folder) / "fuzz.json"
+    path.write_bytes(data)
+    documents.load_saved(path)
+
+
+@cache
+def saved_fits():
+    """Two small ones, of a curve and of a surface."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for law, rows in (
+            ("power-floor", "x,y\n" + "".join(f"{2**k},{2 + 3 / 2**k!r}\n" for k in range(8))),
+            ("chinchilla", "\n".join(hostile.GOOD.split("\n")[:13])),
+        ):
+            runs, out = Path(folder) / "runs.csv", Path(folder) / "fit.json"
+            runs.write_text(rows)
+            settings = Settings(
+                runs=RunsSettings(path=str(runs)), fit=FitSettings(laws=(LawChoice(law),))
+            )
+            commands.write_outcome(commands.fit(settings), out)
+            found.append(out.read_bytes())
+    return found
+
+
+LAWS = [template("mine").encode()]
+LAWS += [
+    template("mine").replace("E + ", f"{text} + ", 1).encode("utf-8", "replace")[:4000]
+    for text in ("min(E, 3) + log1p(N)", "logaddexp(A, B)", "N**D**-2", "1e400", "__import__('os')")
+]
 CELLS = [cell.encode() for cell in ("1.5e9", "7B", ".27e1", "-3", " 2.8 ", "nan", "1.4T", "3e21")]
 ATTACKS = [text for texts in hostile.ATTACKS.values() for text in texts]
 CONDITIONS = [text.encode("utf-8", "replace")[:300] for text in ATTACKS if text]
@@ -96,6 +137,8 @@ CONDITIONS += [b"N > 1e9 and run in ('a', 'b')", b"not (loss < 4) or `a b`"]
 TARGETS = {
     "cell": (a_cell, lambda: CELLS, 1_000_000),
     "condition": (a_condition, lambda: CONDITIONS, 200_000),
+    "law": (a_law, lambda: LAWS, 100_000),
+    "saved": (a_saved_fit, saved_fits, 20_000),
     "config": (a_config, lambda: seeds_of(".toml"), 50_000),
     "csv": (lambda data, _: read_bytes(data, ".csv"), lambda: seeds_of(".csv"), 100_000),
     "json": (lambda data, _: read_bytes(data, ".jsonl"), lambda: seeds_of("l", ".json"), 100_000),
@@ -138,3 +181,17 @@ def test_a_few_mutations_end_in_an_answer_or_an_error_of_ours(target, tmp_path):
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_million_mutations_end_in_an_answer_or_an_error_of_ours(target, tmp_path):
     fuzz(target, 1.0, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="make verify gets it if it can")
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_coverage_leads_to_ends_in_an_answer_or_an_error_of_ours(target, tmp_path):
+    script = Path(__file__).with_name("coverage_fuzz.py")
+    runs = str(TARGETS[target][2] // 5)
+    done = subprocess.run(
+        [sys.executable, str(script), target, runs, str(tmp_path)],
+        capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"stat::number_of_executed_units: {runs}" in done.stderr

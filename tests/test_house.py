@@ -91,6 +91,14 @@ def test_nothing_in_the_package_unpickles_or_evaluates():
 def test_no_test_reaches_for_the_network():
     with pytest.raises(AssertionError, match="reaches for the network"):
         socket.create_connection(("127.0.0.1", 9))
+    with pytest.raises(AssertionError, match="reaches for the network"):
+        socket.socket(socket.AF_INET6)
+
+
+def test_no_process_of_a_test_reaches_for_the_network():
+    code = "import socket; socket.create_connection(('127.0.0.1', 9))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "reaches for the network" in done.stderr
 
 
 def test_every_law_is_one_file_of_at_most_35_lines():
@@ -114,6 +122,7 @@ def test_the_law_of_the_readme_is_one_short_file_and_keeps_every_promise(tmp_pat
     shutil.copytree(ROOT / "scalefit", tmp_path / "scalefit")
     (tmp_path / "scalefit" / "laws" / f"{name.replace('-', '_')}.py").write_text(block)
     shutil.copytree(ROOT / "tests" / "contracts", tmp_path / "tests" / "contracts")
+    shutil.copytree(ROOT / "tests" / "guard", tmp_path / "tests" / "guard")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for helper in (ROOT / "tests").glob("*.py"):
         if not helper.name.startswith("test_"):

@@ -88,10 +88,13 @@ def human(value: float, digits: int = 3) -> str:
 
     >>> human(73.19e9), human(0.34731), human(5.76e23), human(1234.0)
     ('73.2B', '0.347', '5.76e23', '1,234')
+    >>> human(999.99e6), human(9.999e14)
+    ('1B', '1e15')
     """
     if not math.isfinite(value):
         return "none" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    size = abs(value)
+    # What rounds to a billion is one: 1B, and not 1000M.
+    size = float(f"{abs(value):.{digits - 1}e}")
     for suffix, factor in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
         if factor <= size < 1e15:
             scaled = f"{value / factor:.{digits}g}"
@@ -105,6 +108,15 @@ def human(value: float, digits: int = 3) -> str:
     if size >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def counted(count: int, thing: str) -> str:
+    """How many there are of a thing.
+
+    >>> counted(1, "row"), counted(3, "row")
+    ('1 row', '3 rows')
+    """
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def as_precise_as(value: float, se: float, extra: int = 2) -> str:

@@ -741,7 +741,11 @@ def explain(code: str) -> Report:
     section = Section(
         name=doubt.name,
         heading=f"{doubt.name} ({doubt.severity})",
-        lead=(f"Given when {doubt.trigger}.", doubt.meaning, f"What helps: {doubt.remedy}"),
+        lead=(
+            f"Given when: {doubt.trigger.rstrip('.')}.",
+            doubt.meaning,
+            f"What helps: {doubt.remedy}",
+        ),
     )
     return Report(
         "scalefit explain",

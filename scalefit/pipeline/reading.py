@@ -14,7 +14,7 @@ import scalefit
 from scalefit.config import Settings
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.pipeline import documents, steps
 from scalefit.tables import columns as roles
 from scalefit.tables import joining, units
@@ -88,7 +88,7 @@ def excluded_section(table: RunTable) -> Section | None:
     ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
     return Section(
         name="excluded",
-        heading=f"{len(table.excluded)} rows left out",
+        heading=f"{counted(len(table.excluded), 'row')} left out",
         header=("rows", "reason", "first of them"),
         rows=tuple(
             (str(len(rows)), reason, ", ".join(map(str, rows[:5])) + ", ..." * (len(rows) > 5))

@@ -30,6 +30,7 @@ from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
+from scalefit.inference.uncertainty.bootstrap import check_draws
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
@@ -177,7 +178,8 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     """Which role of the table plays each input of the law.
 
     Raises:
-        InputError: a law of one input could take several roles, and none was chosen.
+        InputError: a law of one input could take several roles and none was chosen, or there is
+            none to take.
     """
     if law.inputs != ("x",):
         return {name: name for name in law.inputs}
@@ -190,7 +192,10 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if len(given) == 1:
         return {"x": given[0]}
     if not present:
-        return {"x": "x"}
+        raise InputError(
+            "no column plays N, D, C or x, so no law has anything to go by",
+            "map one, such as --col N=NAME; scalefit columns RUNS lists what is not used",
+        )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",
         "choose one, such as " + " or ".join(f"--x {role}" for role in present),
@@ -348,7 +353,9 @@ def method_named(name: str, draws: int) -> Any:
 
     Raises:
         UnknownName: no such method.
+        InputError: no method could make so many draws.
     """
+    check_draws(draws)
     kind = METHODS.get(name)
     return kind(draws=draws) if any(f.name == "draws" for f in fields(kind)) else kind()
 

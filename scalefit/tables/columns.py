@@ -68,6 +68,7 @@ ROLES: Mapping[str, Role] = {
         Role("D", "training tokens", "tokens", (
             "tokens", "n_tokens", "num_tokens", "tokens_seen", "total_tokens", "tokens_trained",
             "train_tokens", "training_tokens", "consumed_tokens", "num_input_tokens_seen",
+            "n_train_tokens",
             "throughput/total_tokens", "trained_tokens", "token_count", "n_tokens_seen",
             "num_train_tokens", "pretraining_tokens", "pretraining_data_size",
         ), ("token", "data", "sample", "example", "character")),
@@ -78,10 +79,13 @@ ROLES: Mapping[str, Role] = {
         ), ("flop", "compute", "gmac", "budget")),
         Role("L", "final loss", "nats per token", (
             "val_loss", "validation_loss", "eval_loss", "test_loss", "loss_validation", "loss",
-            "final_loss", "lm_loss", "CE_loss", "CrossEntropyLoss", "train/CE_loss",
+            "final_loss", "final_val_loss", "final_validation_loss", "final_eval_loss",
+            "best_val_loss", "lm_loss", "CE_loss", "CrossEntropyLoss", "train/CE_loss",
             "loss_metrics/global_avg_loss", "validation_metrics/loss", "valid_loss", "dev_loss",
             "heldout_loss", "train_loss", "training_loss", "eval/CE_loss", "val_CE_loss", "nll",
-            "val_nll", "cross_entropy", "val_cross_entropy", "bpb", "val_bpb", "eval_bpb",
+            "val_nll", "cross_entropy", "val_cross_entropy", "cross_entropy_loss",
+            "validation_cross_entropy", "validation_cross_entropy_loss", "val_ce", "eval_ce",
+            "bpb", "val_bpb", "eval_bpb",
             "bits_per_byte", "bpc", "bits_per_char", "bits_per_token", "ppl", "val_ppl",
             "eval_ppl", "test_ppl", "perplexity", "val_perplexity", "eval_perplexity", "log_ppl",
             "log_perplexity",
@@ -149,12 +153,12 @@ class Assignment:
 
 
 def fold(name: str) -> str:
-    """`name` without case, underscores, dashes, slashes, dots and spaces.
+    """`name` without case, underscores, dashes, slashes, dots, number signs and spaces.
 
     >>> fold("throughput/Total Tokens")
     'throughputtotaltokens'
     """
-    return re.sub(r"[_\-/. ]", "", name).casefold()
+    return re.sub(r"[_\-/.# ]", "", name).casefold()
 
 
 def flag(role: str, column: str) -> str:

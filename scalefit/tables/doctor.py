@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import human, shown
+from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, codes, floats
@@ -286,7 +286,7 @@ def _isoflop(chart: _Chart) -> Iterator[Note]:
             few.append(f"{budget} ({np.unique(N).size})")
     if edge:
         yield doubts.ISOFLOP_EDGE.note(
-            f"the lowest loss is at the end of the sweep of {len(edge)} budget(s):"
+            f"the lowest loss is at the end of the sweep of {counted(len(edge), 'budget')}:"
             f" {', '.join(edge[:6])}; train beyond that end"
         )
     if few:
@@ -332,7 +332,7 @@ def _names(chart: _Chart) -> Iterator[Note]:
     if mixed.size:
         rows = chart.rows(chart.run == mixed[0], 4)
         yield doubts.RUN_OF_MANY_SIZES.note(
-            f"one run name stands for several N in {mixed.size} case(s), such as"
+            f"one run name stands for several N in {counted(mixed.size, 'case')}, such as"
             f" {shown(chart.names[mixed[0]], 40)!r} ({rows}); map the column that names a run"
         )
 
@@ -502,6 +502,14 @@ def _counted(chart: _Chart) -> Iterator[Note]:
         )
 
 
+def _inputs(chart: _Chart) -> Iterator[Note]:
+    if chart.scale() is None:
+        yield doubts.NO_INPUT.note(
+            "no column plays N, D, C or x, so no law has anything to go by; map one, such as"
+            " --col N=NAME"
+        )
+
+
 def _metric(chart: _Chart) -> Iterator[Note]:
     words = set(re.split(r"[^a-z0-9]+", chart.metric.casefold()))
     hit = sorted(words & _BOUNDED)
@@ -513,6 +521,6 @@ def _metric(chart: _Chart) -> Iterator[Note]:
 
 
 _EXAMINATIONS: tuple[Callable[[_Chart], Iterator[Note]], ...] = (
-    _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop,
-    _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
+    _inputs, _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales,
+    _isoflop, _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
 )  # fmt: skip

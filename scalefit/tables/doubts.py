@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from scalefit.core.notes import DOUBTS, Doubt
 
+NO_INPUT = DOUBTS.add(
+    Doubt(
+        name="no-input",
+        severity="warning",
+        trigger="A loss is found, but no column plays N, D, C or x.",
+        meaning="No law has anything to go by.",
+        remedy="Map columns: --col N=NAME, --col D=NAME; scalefit columns lists what is not used.",
+    )
+)
 SEPARATOR_GUESSED = DOUBTS.add(
     Doubt(
         name="separator-guessed",

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
 from scalefit.tables import status
@@ -48,6 +48,7 @@ from scalefit.tables.units import loss_unit
 
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
+_NO_ROW = np.zeros(1, np.bool_)
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
@@ -251,7 +252,11 @@ def _named(condition: filters.Filter, assignment: Assignment, names: Sequence[st
         if name in names:
             needed.append(name)
         elif name not in assignment.columns and name not in ("N", "D", "C"):
-            roles.find(name, [*names, *assignment.columns], "")
+            try:
+                roles.find(name, [*names, *assignment.columns], "")
+            except InputError as error:
+                hint = f"{error.hint}; a word needs quotes: '{shown(name)}'"
+                raise InputError(str(error), hint) from None
     return needed
 
 
@@ -329,7 +334,8 @@ def _without_missing(draft: Draft) -> Draft:
         if role == "weight" or role in draft.derived:
             continue
         raw = floats(draft.loaded.table.column(draft.column(role)))
-        gone = np.isnan(raw) & draft.used
+        # The least of values is NaN where one is, and is found without a mask of every row.
+        gone = np.isnan(raw) & draft.used if np.isnan(raw.min(initial=1)) else _NO_ROW
         if not gone.any():
             continue
         name, count = shown(draft.column(role)), int(gone.sum())
@@ -354,22 +360,30 @@ def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:
     if not draft.used.any():
         raise InputError(f"{draft.title}: no row is left", "loosen --where")
     for role in (r for r in checked if r in draft.values and r not in draft.derived):
-        bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
+        bad = _not_positive_rows(draft, role)
         if bad.any():
             raise _not_positive(draft, role, int(np.flatnonzero(bad)[0]) + 1, int(bad.sum()))
     for role in draft.derived.keys() & {*checked}:
-        bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
+        bad = _not_positive_rows(draft, role)
         if bad.any():
             row = int(np.flatnonzero(bad)[0]) + 1
             place = draft.loaded.place(row)
             raise InputError(f"{draft.title}, {place}: 6ND is out of reach of a double", "check N")
 
 
+def _not_positive_rows(draft: Draft, role: str) -> Mask:
+    """Rows in use where a role is not positive and finite; a bare False where none can be."""
+    values = draft.values[role]
+    if values.min(initial=1) > 0 and values.max(initial=1) < np.inf:
+        return _NO_ROW
+    return draft.used & ~(np.isfinite(values) & (values > 0))
+
+
 def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     name = draft.column(role)
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else "a finite number"
-    more = f", and {count - 1} rows more" if count > 1 else ""
+    more = f", and {counted(count - 1, 'row')} more" if count > 1 else ""
     ticked = name if name.isidentifier() else f"`{name}`"
     return InputError(
         f"{draft.title}, {draft.loaded.place(row)}, column {shown(name)!r}:"

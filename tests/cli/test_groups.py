@@ -74,7 +74,7 @@ def test_what_no_group_has_is_one_error():
         capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "in every group: no column plays the role x" in done.stderr
+    assert "in every group: no column plays N, D, C or x" in done.stderr
 
 
 STOPPED = """

@@ -142,3 +142,18 @@ def alive(session):
         if int(of) == session and state != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def test_who_interrupts_while_the_program_is_being_loaded_gets_no_traceback():
+    code = (
+        "import sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from scalefit.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

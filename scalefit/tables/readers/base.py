@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +25,8 @@ HEAD = 64 * 1024
 KEPT_WHOLE = 64 * 1024**2
 LARGEST = 16 * 1024**3
 MOST_ROWS = 10**8
-_CHUNK = 16 * 1024**2
+# Small enough to stay in the cache while it is hashed, checked and counted.
+_CHUNK = 256 * 1024
 
 
 class CellError(InputError):
@@ -164,7 +166,7 @@ class Source:
     hold: Any = field(default=None, compare=False, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """All bytes in their order, some megabytes at a time."""
+        """All bytes in their order, a piece at a time."""
         if self.data is not None:
             yield from (self.data[i : i + _CHUNK] for i in range(0, len(self.data), _CHUNK))
             return
@@ -175,6 +177,11 @@ class Source:
 
     def head(self) -> bytes:
         """The first 64 KiB."""
+        return self._head
+
+    # Whoever may claim a file looks at its head, and every tracker may.
+    @cached_property
+    def _head(self) -> bytes:
         if self.data is not None:
             return self.data[:HEAD]
         assert self.path is not None

@@ -21,7 +21,8 @@ _SMALLEST_NORMAL = 2.2250738585072014e-308
 _HINTS = (
     (r"(?i:[+-]?inf(inity)?)", "a run that diverged has no loss: leave the cell blank"),
     (r"(?i:na|n/a|#n/a|null|none|nil|-+|\?|\.|missing)", "leave the cell blank or say --na {}"),
-    (r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", "leave out the thousands marks"),
+    (r"[+-]?\d{1,3}([,'’ \u00a0\u2009\u202f]\d{3})+(\.\d*)?", "leave out the thousands marks"),
+    (r"#[A-Z/0]+[!?]?", "an error of the spreadsheet: mend it there, or leave the cell blank"),
     (r"[+-]?\d+,\d+([eE].*)?", "write the decimal point as '.'"),
     (r"[+-]?\d+(_\d+)+.*", "leave out the underscores"),
     (r"0[xX][0-9a-fA-F]+", "write it in decimal"),
@@ -29,6 +30,10 @@ _HINTS = (
     (r"[$€£¥].*|.*[$€£¥]", "leave out the currency sign"),
     (r".*%", "write the fraction, such as 0.25 for 25 %"),
     (r"\d{4}-\d\d?-\d\d?.*|\d\d?[/.]\d\d?[/.]\d{2,4}.*", "dates are not numbers"),
+    (
+        r"(?i:\d\d?[-. ]*(jan|feb|mar|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*.*)",
+        "a spreadsheet took the number for a date: format the column as numbers and mend it",
+    ),
     (r"(?i:true|false|yes|no)", "truth values are not numbers; map another column with --col"),
     (r"[+-]?[\d.]+\s*[mbgt]", "size suffixes are capitals: K, M, B and T"),
     (r"(?i:[+-]?[\d.]+(e[+-]?\d+)?\s*[a-z/ ]+)", "leave out the unit and write the number alone"),

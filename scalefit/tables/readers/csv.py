@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,9 @@ from scalefit.tables.readers.json import looks_like
 LONGEST_FIELD = 64 * 1024
 LONGEST_NAME = 1024
 MOST_COLUMNS = 200_000
-_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# The line by which Excel is told, and tells, how cells are separated.
+_SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;|\t])"?[,;]*\r?\n', re.IGNORECASE)
 _NONE = np.zeros(0, np.int64)
 _COMMENT = "take the comment lines out: grep -v '^#' FILE > CLEAN.csv"
 
@@ -73,9 +76,13 @@ class _Column:
     def take(self, cells: Any, at: int) -> bool:
         """Put a batch in its place; False where it is infinite, or more than there is room for."""
         values = floats(pa.chunked_array([cells]))
-        if at + values.size > self.values.size or np.isinf(values).any():
+        if at + values.size > self.values.size:
             return False
         self.values[at : at + values.size] = values
+        if not values.size or (values.min() > 0 and values.max() < np.inf):
+            return True
+        if np.isinf(values).any():
+            return False
         odd = (values == 0) | np.isnan(values)
         if odd.any():
             if cells.null_count:
@@ -180,6 +187,8 @@ class OpenedCsv:
                 include_columns=chosen,
                 column_types={places[name]: kind for name, kind in types.items()},
                 null_values=list(nulls),
+                # The survey has looked at every byte.
+                check_utf8=False,
                 strings_can_be_null=False,
             ),
         )
@@ -238,6 +247,9 @@ class OpenedCsv:
     ) -> InputError:
         if cells[0].lstrip().startswith("#"):
             return InputError(f"{self.source.name}, line {line} is a comment", _COMMENT)
+        if tuple(cell.strip() for cell in cells) == self.header.cells:
+            told = f"{self.source.name}, line {line} (row {row}) is the header once more"
+            return InputError(told, "take that line out")
         place = f"{self.source.name}, line {line} (row {row}), column {shown(name)!r}"
         return CellError(f"{place}: {error}", error.hint, name)
 
@@ -323,7 +335,8 @@ def _survey(source: Source) -> _Survey:
     for chunk in source.chunks():
         _refuse_bytes(source, chunk, decoder, seen)
         digest.update(chunk)
-        quotes += chunk.count(b'"')
+        # To look whether there is one is far quicker than to count none.
+        quotes += chunk.count(b'"') if b'"' in chunk else 0
         data = np.frombuffer(chunk, np.uint8)
         ends_here = data == 10
         if b"\r" in chunk:
@@ -422,13 +435,14 @@ def _header(source: Source) -> _Header:
     Raises:
         InputError: there is none, or it is no header.
     """
-    separator, notes = _separator(source)
-    records = _records(source, separator)
+    separator, skip, notes = _separator(source)
+    records = _records(source, separator, skip)
     line, cells = next(records, (0, []))
     if not cells:
         raise InputError(f"{source.name} holds only blank lines", "give a table with a header")
     names = tuple(cell.strip() for cell in cells)
     _refuse_names(source.name, line, names)
+    _refuse_title(source, line, names)
     spaced = [shown(raw) for raw, name in zip(cells, names, strict=True) if raw != name]
     if spaced:
         notes += (SPACED_HEADER.note(f"spaces round column names were taken off: {spaced[:5]}"),)
@@ -462,14 +476,47 @@ def _refuse_names(source: str, line: int, names: tuple[str, ...]) -> None:
         raise InputError(f"{place}: {count} columns are called {shown(name)!r}", "rename them")
 
 
-def _separator(source: Source) -> tuple[str, tuple[Note, ...]]:
-    """The sign between cells, judged by the header alone.
+def _refuse_title(source: Source, line: int, names: tuple[str, ...]) -> None:
+    """Refuse a first line that is no header: a title, a Markdown table, or words between spaces.
+
+    Raises:
+        InputError: it is one; the hint says how to make a table of the file.
+    """
+    place = f"{source.name}, line {line}"
+    if len(names) > 2 and not (names[0] or names[-1]) and "|" in _lines_of(source, line)[0]:
+        raise InputError(f"{source.name} is a table in Markdown", "write it as CSV")
+    if any(names[1:]) or len(names) == 2:
+        return
+    for at, text in enumerate(_lines_of(source, line + 1), start=line + 1):
+        width = max(text.count(sign) for sign in _WORDS) + 1
+        if len(names) == 1 and width == 1 and len(text.split()) == len(names[0].split()) > 1:
+            hint = "separate them by commas: tr -s ' ' , < FILE > CLEAN.csv"
+            raise InputError(f"{place}: cells seem to be separated by spaces", hint)
+        if width > max(2, len(names) - 1) and any(map(str.isalpha, text)):
+            raise InputError(
+                f"{place} should be the header but is a single cell",
+                f"take the lines above the header out: tail -n +{at} FILE > CLEAN.csv",
+            )
+
+
+def _lines_of(source: Source, first: int, most: int = 5) -> list[str]:
+    """Some lines of the head, from line `first` on."""
+    text = source.head().decode("utf-8-sig", "replace")
+    return re.split(r"\r\n|\n|\r", text)[first - 1 :][:most]
+
+
+def _separator(source: Source) -> tuple[str, int, tuple[Note, ...]]:
+    """The sign between cells, judged by the header alone, and lines that stand above it.
 
     Raises:
         InputError: two signs would both split it.
     """
     if source.suffix in (".tsv", ".tab"):
-        return "\t", ()
+        return "\t", 0, ()
+    if stated := _SEP_LINE.match(source.head()):
+        sign = stated[1].decode()
+        told = f"cells are separated by {_WORDS[sign]}, as line 1 says"
+        return sign, 1, (SEPARATOR_GUESSED.note(told),)
     counts = {sign: _width(source, sign) for sign in _WORDS}
     split = [sign for sign, width in counts.items() if width > 1]
     if len(split) > 1 and max(counts, key=counts.__getitem__) != ",":
@@ -479,9 +526,9 @@ def _separator(source: Source) -> tuple[str, tuple[Note, ...]]:
             "separate the cells by commas, and quote cells that hold one",
         )
     if not split or "," in split:
-        return ",", ()
+        return ",", 0, ()
     seen = f"cells are separated by {_WORDS[split[0]]}, as in the header"
-    return split[0], (SEPARATOR_GUESSED.note(seen),)
+    return split[0], 0, (SEPARATOR_GUESSED.note(seen),)
 
 
 def _width(source: Source, separator: str) -> int:

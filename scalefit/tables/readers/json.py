@@ -1,4 +1,4 @@
-"""JSON: one object a line, or one list of objects; nested keys are joined by dots."""
+"""JSON: one object a line, a list of them, or one document; nested keys are joined by dots."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
+from scalefit.tables.readers import shapes
 from scalefit.tables.readers.base import KEPT_WHOLE, READERS, Loaded, Source
 from scalefit.tables.readers.typed import Typed
 
@@ -67,7 +68,7 @@ class OpenedJson:
             places.append(place)
             for name in wanted:
                 columns[name].append(record.get(name))
-        what = "record" if _is_list(self.source) else "line"
+        what = _unit(self.source)
         table = pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
 
         def place_of(row: int) -> str:
@@ -111,8 +112,17 @@ def looks_like(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
 
 
-def _is_list(source: Source) -> bool:
-    return source.head().removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+def _unit(source: Source) -> str:
+    """What a record of the source is: a `line` of its own, or a `record` of one document."""
+    data = source.data
+    if data is None or not looks_like(source.head()):
+        return "line"
+    body = data.removeprefix(b"\xef\xbb\xbf").strip()
+    if body.startswith(b"["):
+        return "record"
+    first = body[: max(0, body.find(b"\n"))].rstrip()
+    # A line that goes on below is the beginning of a document, not a record.
+    return "record" if first.endswith((b"{", b"[", b",")) else "line"
 
 
 def _records(source: Source) -> Iterator[tuple[int, Record]]:
@@ -121,8 +131,8 @@ def _records(source: Source) -> Iterator[tuple[int, Record]]:
     Raises:
         InputError: the text is not JSON, a key stands twice, or a record is no object.
     """
-    found = _listed(source) if _is_list(source) else _lines(source)
-    what = "record" if _is_list(source) else "line"
+    what = _unit(source)
+    found = _listed(source) if what == "record" else _lines(source)
     for place, record in found:
         try:
             yield place, _flat(record)
@@ -133,13 +143,28 @@ def _records(source: Source) -> Iterator[tuple[int, Record]]:
 def _listed(source: Source) -> Iterator[tuple[int, Any]]:
     data = source.data
     if data is None:
-        size = f"{source.name} is one list of over {KEPT_WHOLE // 1024**2} MiB"
+        size = f"{source.name} is one document of over {KEPT_WHOLE // 1024**2} MiB"
         raise InputError(size, "write one object a line instead")
-    records = _parsed(source, data, 1, "")
-    return iter(enumerate(records, start=1))
+    document = _parsed(source, data, 1, "")
+    found = document if isinstance(document, list) else shapes.records(document)
+    return iter(enumerate(found, start=1))
 
 
 def _lines(source: Source) -> Iterator[tuple[int, Any]]:
+    """What each line holds, with its number; a single line may hold a whole table."""
+    held: list[tuple[int, Any]] = []
+    for place, one in enumerate(_each_line(source)):
+        if not place:
+            held = [one]
+            continue
+        yield from held
+        yield one
+        held = []
+    for line, document in held:
+        yield from ((line, record) for record in shapes.records(document))
+
+
+def _each_line(source: Source) -> Iterator[tuple[int, Any]]:
     rest, line = b"", 0
     for chunk in source.chunks():
         *whole, rest = (rest + chunk).split(b"\n")

@@ -1,6 +1,6 @@
 """Levanter's and Marin's `tracker_metrics.jsonl`: lines with `config` and `summary`.
 
-Source: the form that interface notes on Marin give; no release on PyPI writes it.
+Source: the W&B tracker of marin-levanter 0.2.20, which writes it where `replicate_path` is set.
 """
 
 from __future__ import annotations

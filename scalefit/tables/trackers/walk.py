@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -48,12 +48,12 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
             read.
     """
     frame, hashes = Frame(), dict[str, str]()
-    seen, failed, table = 0, list[InputError](), ""
+    seen, failed, tables = 0, list[InputError](), list[Path]()
     for path in _files(folder, title):
         source = _unread(path)
         tracker = claimant(source) if source else None
         if tracker is None:
-            table = table or (str(path) if path.suffix.lower() in _TABLES else "")
+            tables += [path] if path.suffix.lower() in _TABLES else []
             continue
         seen += 1
         within = path.relative_to(folder)
@@ -69,14 +69,20 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
         for run in runs:
             frame.add(tracker.name, within.as_posix(), run)
     if not seen:
-        known = f"a folder with logs of {', '.join(TRACKERS.names())}"
-        hint = (
-            f"give the table in it: {shown(table, 200)}" if table else f"give a table, or {known}"
-        )
-        raise InputError(f"{title} is a folder without a log", hint)
+        raise InputError(f"{title} is a folder without a log", _instead(tables))
     if len(failed) == seen:
         raise failed[0]
     return frame.opened(title, _digest(hashes, folder))
+
+
+def _instead(tables: Sequence[Path]) -> str:
+    """What to give in place of a folder that holds no log but perhaps tables."""
+    if not tables:
+        return f"give a table, or a folder with logs of {', '.join(TRACKERS.names())}"
+    first = shown(str(tables[0]), 200)
+    if len(tables) == 1:
+        return f"give the table in it: {first}"
+    return f"give a table in it, such as {first}, or join them with scalefit ingest FILE... -o FILE"
 
 
 def _digest(hashes: Mapping[str, str], root: Path | None) -> str:

@@ -59,6 +59,7 @@ def test_a_healthy_table_gives_no_note():
 
 
 SICK = {
+    "no-input": ({"foo": N, "loss": LOSS}, "--col N=NAME"),
     "size-tied-to-data": (
         {"params_total": N[:6], "tokens": 20 * N[:6], "loss": law(N[:6], 20 * N[:6])},
         "20 to 20 tokens per parameter",

@@ -21,7 +21,8 @@ from scalefit.core.errors import InputError, UnknownName
 from scalefit.tables import read
 from scalefit.tables.arrays import floats
 from scalefit.tables.readers import packed, remote
-from scalefit.tables.readers.base import Source
+from scalefit.tables.readers.base import Source, open_source
+from scalefit.tables.readers.json import JSON
 
 HEADER = "run,params,tokens,loss\n"
 GOOD = HEADER + "".join(f"r{i},{i}e6,{2 * i}e9,{4 - i / 10}\n" for i in range(1, 16))
@@ -578,3 +579,53 @@ def test_any_json_is_read_or_refused_by_an_input_error(values, as_list):
     with contextlib.suppress(InputError):
         opened = JSON.open(source)
         opened.load(list(opened.names), [])
+
+
+RECORDS = [{"N": 10.0**k, "D": 2e9, "loss": 3 + 9 / 2**k} for k in range(5, 9)]
+DOCUMENTS = {
+    "lists by column": {name: [one[name] for one in RECORDS] for name in RECORDS[0]},
+    "cells by row": {
+        name: {str(k): one[name] for k, one in enumerate(RECORDS)} for name in RECORDS[0]
+    },
+    "split": {
+        "columns": [*RECORDS[0]], "index": [*range(4)], "data": [[*one.values()] for one in RECORDS]
+    },
+    "records under a key": {"runs": RECORDS},
+    "records by name": {f"run {k}": one for k, one in enumerate(RECORDS)},
+    "a list": RECORDS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("form", DOCUMENTS)
+def test_every_form_of_a_document_is_the_same_table(tmp_path, form, indent):
+    path = tmp_path / "runs.json"
+    path.write_text(json.dumps(DOCUMENTS[form], indent=indent))
+    runs = read(path)
+    for role, name in (("N", "N"), ("D", "D"), ("L", "loss")):
+        assert floats(runs.table.column(role)).tolist() == [one[name] for one in RECORDS]
+    assert ("run" in runs.columns) == (form == "records by name")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"N": [1, 2], "loss": [3]}, {"N": [[1], [2]], "loss": [3, 2]}, {"N": 1e6, "loss": 3},
+        {"columns": ["N", "loss"], "data": [[1, 2], [3]]}, {"runs": [], "more": 1},
+        {"a": {"N": 1, "loss": 2}, "b": {"N": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_any_other_document_is_one_record(tmp_path, document):
+    path = tmp_path / "runs.json"
+    path.write_text(json.dumps(document, indent=1))
+    file = JSON.open(open_source(path))
+    table = file.load([], file.names).table
+    assert table.num_rows == 1
+
+
+def test_a_bad_cell_of_a_document_is_named_by_its_record(tmp_path):
+    path = tmp_path / "runs.json"
+    path.write_text(json.dumps({"N": [1e6, "seven"], "loss": [3, 2]}))
+    with pytest.raises(InputError, match=r"line 1 \(row 2\), column 'N': 'seven'"):
+        read(path)
