@@ -1,10 +1,11 @@
 # Everything sets itself up: a Python from 3.11 on and make are enough.
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test verify readme clean
+.PHONY: demo test verify bench readme clean
 
 demo: $(VENV)/.installed
 	$(BIN)/scalefit check data/chinchilla-subset/runs.csv
@@ -24,6 +25,11 @@ test: $(VENV)/.installed-dev
 verify: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
 
+# The side-by-side table of speed and quality, kept in benchmarks/results.md. FULL=1 runs the slow
+# rivals whole instead of scaling them from a part.
+bench: $(VENV)/.installed-dev $(BENCH_VENV)/.installed
+	$(BIN)/python -m benchmarks --rivals $(BENCH_VENV)/bin/python $(if $(FULL),--full)
+
 # Refresh what README.md generates: outputs of commands and tables of parts.
 readme: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cog -r README.md
@@ -40,5 +46,12 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
+# simple-scaling-laws asks for Python 3.12 but runs on 3.11.
+$(BENCH_VENV)/.installed: benchmarks/rivals/requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --ignore-requires-python -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) demo-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

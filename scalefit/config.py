@@ -43,6 +43,10 @@ class RunsSettings:
         where: Rows to keep.
         na: Words that stand for a missing number.
         last: Keep the last row of each run.
+        smooth: Rows that each loss is averaged over within its run; 0 for none.
+        drop_diverged: Leave out runs that end far above their lowest loss.
+        reader: Name of a reader, if it must not be found by itself.
+        remote: Allow an address of an object store.
     """
 
     path: str = ""
@@ -50,6 +54,10 @@ class RunsSettings:
     where: str = ""
     na: tuple[str, ...] = ()
     last: bool = False
+    smooth: int = 0
+    drop_diverged: bool = False
+    reader: str = ""
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,20 @@ class UncertaintySettings:
     level: float = 0.95
     draws: int = 2000
     cluster: str = "run"
+
+    def __post_init__(self) -> None:
+        """Refuse a level that no interval has."""
+        check_level(self.level)
+
+
+def check_level(level: float) -> None:
+    """Refuse a level outside 0.5 to 1.
+
+    Raises:
+        InputError: it is.
+    """
+    if not 0.5 <= level < 1:
+        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
 
 
 @dataclass(frozen=True)
@@ -156,7 +178,7 @@ def load(path: Path) -> Settings:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where} is no TOML: {error or 'nested too deeply'}") from None
     settings: Settings = _section(Settings, table, where, "")
-    if settings.runs.path and settings.runs.path != "-":
+    if settings.runs.path and settings.runs.path != "-" and "://" not in settings.runs.path:
         runs = replace(settings.runs, path=_beside(path, settings.runs.path))
         settings = replace(settings, runs=runs)
     laws = tuple(
@@ -263,14 +285,9 @@ def _objective(value: Any) -> str:
         return value
     table = dict(_tabled(value))
     name = table.pop("name", None)
-    if not isinstance(name, str) or len(table) > 1:
+    if not isinstance(name, str):
         raise ValueError('write "huber:1e-3" or { name = "huber", delta = 1e-3 }')
-    allowed = {"t": "nu", "huber": "delta"}
-    for key, setting in table.items():
-        if allowed.get(name) != key:
-            raise ValueError(f"{name} has no setting {key!r}")
-        return f"{name}:{setting}"
-    return name
+    return f"{name}:{','.join(f'{key}={setting}' for key, setting in table.items())}".rstrip(":")
 
 
 def _bounds(value: Any) -> dict[str, tuple[float, float]]:

@@ -1,17 +1,39 @@
 """The door: words to arguments, and an error is one line. Nothing heavy is imported here."""
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from scalefit.cli.options import numbers, points, settings_of, shares_options
+from scalefit.cli.options import (
+    numbers,
+    points,
+    refuse_overwriting,
+    settings_of,
+    shares_data_options,
+    shares_options,
+)
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
+_ALL_DOUBTS = "--strict=warning,refusal"
+
+
+class _Commands(typer.core.TyperGroup):
+    """Commands whose `--strict` may stand alone: then it means every warning and refusal."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with a lone --strict written out."""
+        whole = [_ALL_DOUBTS if word == "--strict" else word for word in args]
+        return super().parse_args(ctx, whole)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Fit neural scaling laws, say how sure one may be, refuse what the data cannot support.",
     epilog="Start with: scalefit check RUNS, then scalefit report RUNS -o FOLDER.",
     no_args_is_help=True,
@@ -40,14 +62,28 @@ def front(
 
 @app.command()
 @shares_options
-def fit(given: dict[str, Any]) -> None:
+def fit(
+    given: dict[str, Any],
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column of groups to fit one by one; Ctrl-C keeps what is done."),
+    ] = None,
+) -> None:
     """Fit laws to runs: parameters, intervals, and a certificate of convergence.
 
     Example: scalefit fit data/chinchilla-subset/runs.csv --law chinchilla
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.fit(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is None:
+        _deliver(commands.fit(settings), given)
+        return
+    from scalefit.cli.progress import watching
+
+    with watching("groups") as watch:
+        outcome = commands.fit_groups(settings, by, watch)
+    _deliver(outcome, given)
 
 
 @app.command()
@@ -119,6 +155,8 @@ def predict(
     settings = settings_of(given)
     asked = points(at)
     if at_file is not None:
+        if given["out"] is not None:
+            refuse_overwriting(given["out"], at_file)
         asked += commands.points_of(at_file)
     if asked:
         settings = replace(settings, predict=replace(settings.predict, at=asked))
@@ -181,6 +219,44 @@ def check(
 
 
 @app.command()
+@shares_data_options
+def columns(given: dict[str, Any]) -> None:
+    """Which column plays which role, as TOML to paste into a config.
+
+    Example: scalefit columns data/chinchilla-subset/runs.csv
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports.json import document_text
+
+    text, document = reading.columns(settings_of(given))
+    sys.stdout.write(document_text(document) if given["json"] else text)
+
+
+@app.command()
+@shares_data_options
+def ingest(
+    given: dict[str, Any],
+    paths: Annotated[
+        list[str], typer.Argument(help="Tables or folders of runs, joined in this order.")
+    ],
+    keep: Annotated[list[str] | None, typer.Option(help="A further column to carry along.")] = None,
+) -> None:
+    """Join runs of any format into one table, with roles as columns and units in its metadata.
+
+    Example: scalefit ingest data/chinchilla-subset/runs.csv -o runs.parquet
+    """
+    from scalefit.pipeline import reading
+    from scalefit.tables.reports import write
+
+    if given["out"] is None:
+        raise InputError("no file is named for the table", "add -o runs.parquet")
+    made = reading.ingest(settings_of(given), paths, keep or [])
+    write(made, given["out"])
+    typer.echo(f"wrote {given['out']}", err=True)
+    _show(made, given["json"])
+
+
+@app.command()
 @shares_options
 def report(
     given: dict[str, Any],
@@ -212,6 +288,7 @@ def report(
     typer.echo(f"The report lies in {written}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
 
 
 @laws_app.command("list")
@@ -285,6 +362,20 @@ def explain(
     _show(commands.explain(code), json)
 
 
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="Name of a document, such as fit or predict.")],
+) -> None:
+    """JSON Schema of the document that a command prints with --json.
+
+    Example: scalefit schema fit
+    """
+    from scalefit.pipeline.schemas import schema_of
+    from scalefit.tables.reports.json import document_text
+
+    sys.stdout.write(document_text(schema_of(name), indent=2) + "\n")
+
+
 def _show(story: Any, json: bool) -> None:
     if json:
         _print_document(story)
@@ -308,6 +399,22 @@ def _deliver(outcome: Any, given: dict[str, Any]) -> None:
             typer.echo(f"{note.severity} {note.code}: {note.message}", err=True)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+    _hold_to(outcome, given["strict"])
+
+
+def _hold_to(outcome: Any, strict: str | None) -> None:
+    """Exit 1 if a note has a code or severity that `--strict` names.
+
+    Raises:
+        GateFailed: one has.
+    """
+    if strict is None:
+        return
+    from scalefit.pipeline import commands
+
+    hit = commands.failing(outcome, [code.strip() for code in strict.split(",") if code.strip()])
+    if hit:
+        raise GateFailed(f"--strict found {', '.join(hit)}", "scalefit explain " + hit[0])
 
 
 def _print(story: Any) -> None:
@@ -326,13 +433,31 @@ def _print_document(story: Any) -> None:
     sys.stdout.write(document_text(story.document))
 
 
+def _ended(number: int, _frame: object) -> None:
+    """Leave by an exception, so that whoever holds processes or files lets go of them."""
+    sys.exit(128 + number)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or "it is closed"
+
+
 def main() -> None:
     """Run the command line; errors of ours become at most three lines on standard error."""
     # The fits are many small ones: threads of a BLAS only get in each other's way.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGTERM, _ended)
+    if sys.stdout is None:
+        # Closed before we began: a stand-in that refuses each write, and keeps the place of the
+        # descriptor from any file that is opened later.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout.writable():
+                sys.stdout.flush()
     except ScalefitError as error:
         typer.echo(f"error: {error}", err=True)
         if error.hint:
@@ -342,6 +467,14 @@ def main() -> None:
         # The reader has left, as `head` does; nothing is lost that anybody waited for.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_CLOSED_PIPE)
+    except OSError as error:
+        # Files are read and written under their names; what has none is a stream.
+        if error.filename is not None:
+            raise
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        typer.echo(f"error: standard output could not be written: {_why(error)}", err=True)
+        typer.echo("  send it elsewhere, or write a file with -o", err=True)
+        sys.exit(4)
     except MemoryError:
         typer.echo("error: not enough memory for these runs and refits", err=True)
         typer.echo("  fewer --draws, or fewer rows with --where, need less", err=True)

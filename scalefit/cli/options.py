@@ -10,13 +10,16 @@ import typer
 
 from scalefit.config import LawChoice, Settings, load
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human
+from scalefit.core.numbers import parse_human, shown
 
 _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
 Runs = Annotated[
     str | None,
-    typer.Argument(help="Table of runs: a CSV or TSV file, - for standard input, or a saved fit."),
+    typer.Argument(
+        help="Runs: a table (CSV, JSON, Parquet, ...), - for input; a saved fit for fit, predict "
+        "and optimum."
+    ),
 ]
 SHARED: dict[str, tuple[Any, Any]] = {
     "col": (
@@ -49,6 +52,46 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[
             bool | None,
             typer.Option("--last", help="Use the last row of each run.", rich_help_panel=_DATA),
+        ],
+        None,
+    ),
+    "smooth": (
+        Annotated[
+            int | None,
+            typer.Option(
+                metavar="ROWS", help="Average the loss over rows of a run.", rich_help_panel=_DATA
+            ),
+        ],
+        None,
+    ),
+    "drop_diverged": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--drop-diverged",
+                help="Leave out runs that end far above their lowest loss.",
+                rich_help_panel=_DATA,
+            ),
+        ],
+        None,
+    ),
+    "reader": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Reader to use, where it is not found by itself.", rich_help_panel=_DATA
+            ),
+        ],
+        None,
+    ),
+    "remote": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--remote",
+                help="Allow s3, gs, abfss and hf addresses (opens the network).",
+                rich_help_panel=_DATA,
+            ),
         ],
         None,
     ),
@@ -161,6 +204,17 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "strict": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="CODES",
+                help="Exit 1 on these codes, or on any warning or refusal: --strict[=CODES].",
+                rich_help_panel=_OUT,
+            ),
+        ],
+        None,
+    ),
     "json": (
         Annotated[
             bool, typer.Option("--json", help="One JSON document.", rich_help_panel=_OUT)
@@ -180,20 +234,42 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+_ABOUT_RUNS = (
+    "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "config", "json",
+    "out",
+)  # fmt: skip
+
+
 def shares_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options; it gets them as one `Shared` first argument."""
+    return _sharing(command, tuple(SHARED))
+
+
+def shares_data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that fits nothing: only options about the runs and the output."""
+    return _sharing(command, _ABOUT_RUNS)
+
+
+def _sharing(command: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
     _, *rest = inspect.signature(command).parameters.values()
-    parameters = [
-        inspect.Parameter("runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None)
-    ]
-    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    own = {p.name for p in rest}
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
+    if "runs" not in own and "paths" not in own:
+        runs = inspect.Parameter(
+            "runs", inspect.Parameter.KEYWORD_ONLY, annotation=Runs, default=None
+        )
+        parameters.insert(0, runs)
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
         for name, (kind, default) in SHARED.items()
+        if name in names
     ]
 
     def wrapped(**given: Any) -> None:
-        shared = {name: given.pop(name) for name in ("runs", *SHARED)}
+        unsaid = {name: default for name, (_, default) in SHARED.items()}
+        shared = {
+            name: given.pop(name, default) for name, default in {"runs": None, **unsaid}.items()
+        }
         if shared["out"] is not None and command.__name__ != "report":
             _check_format(shared["out"])
         command(shared, **given)
@@ -226,6 +302,10 @@ def settings_of(given: dict[str, Any]) -> Settings:
         where=given["where"],
         na=tuple(given["na"]) if given["na"] else None,
         last=given["last"],
+        smooth=given["smooth"],
+        drop_diverged=given["drop_diverged"],
+        reader=given["reader"],
+        remote=given["remote"],
     )
     fit = _over(
         base.fit,
@@ -256,7 +336,52 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise InputError(f"seed is {settings.seed}, must be zero or more")
     if settings.jobs < 1:
         raise InputError(f"jobs is {settings.jobs}, must be one or more")
+    _refuse_beside_saved(given, settings.runs.path)
+    if given["out"] is not None:
+        refuse_overwriting(given["out"], settings.runs.path, given["config"])
     return settings
+
+
+_SETTLED = (
+    "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "x", "objective",
+    "fix", "bound", "solver", "interval", "level", "draws", "cluster", "seed",
+)  # fmt: skip
+
+
+def _refuse_beside_saved(given: dict[str, Any], path: str) -> None:
+    """Refuse flags that a saved fit has settled already.
+
+    Raises:
+        InputError: one is given.
+    """
+    from scalefit.pipeline.commands import is_saved
+
+    flags = [f"--{name.replace('_', '-')}" for name in _SETTLED if given[name] not in (None, [])]
+    if flags and is_saved(path):
+        raise InputError(
+            f"{', '.join(flags)} cannot change a fit that is saved",
+            "leave it out, or name the table of runs to fit anew",
+        )
+
+
+def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
+    """Refuse to write over what is read, as a report in the folder of its runs might.
+
+    Raises:
+        InputError: the output is an input, or a folder whose files may be.
+    """
+    from scalefit.tables.reports import FORMATS
+
+    made = {suffix for known in FORMATS for suffix in known.suffixes} - {".csv"}
+    for path in (Path(given) for given in inputs if given):
+        if not (path.exists() and out.exists()):
+            continue
+        inside = out.is_dir() and path.parent.samefile(out) and path.suffix.lower() in made
+        if path.samefile(out) or inside:
+            raise InputError(
+                f"-o {shown(str(out))} would write over {shown(str(path))}, which is read",
+                "choose another name" if not inside else "choose another folder",
+            )
 
 
 def _over(base: Any, **given: Any) -> Any:
@@ -278,6 +403,11 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise InputError(f"{option} {text!r} is not NAME=VALUE")
+        if name.strip() in pairs:
+            raise InputError(
+                f"{option}: {name.strip()} is given twice",
+                "give each point its own --at" if option == "--at" else "give it once",
+            )
         pairs[name.strip()] = value.strip()
     return pairs
 

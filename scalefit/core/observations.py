@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,15 @@ class Observations:
     Attributes:
         inputs: Input of the law to its values, each shape (n,), positive.
         loss: Final loss, shape (n,), positive for objectives on the log loss.
-        weight: Row weights, shape (n,), >= 0; ones unless the runs carry weights.
+        weight: Row weights, shape (n,), >= 0, of mean 1 over those above 0.
         cluster: Independent unit of each row as 0..G-1, shape (n,).
         row: Number of each row in the source, counted from 1 below the header, shape (n,).
-        scale: What distance beyond the data is measured in, shape (n,): training compute in FLOP
-            where it is known or derivable, else the law's only input.
+        scale: What distance beyond the data is measured in, shape (n,): the law's only input, or
+            training compute in FLOP where it is known or derivable, else the first input.
         scale_name: Role of `scale`, as words use it.
+        cluster_name: What was taken for one independent unit: `run`, `row`, a role or a column.
+        beside: Numbers that are no input but say something of the rows, each shape (n,):
+            `loss_se`, `tries`, and codes of `run` and `group`.
     """
 
     inputs: Mapping[str, Array]
@@ -36,6 +39,8 @@ class Observations:
     row: IntArray
     scale: Array
     scale_name: str
+    cluster_name: str = "run"
+    beside: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -50,12 +55,13 @@ class Observations:
     def take(self, chosen: NDArray[np.bool_]) -> Observations:
         """The rows where `chosen` is true, with clusters numbered anew."""
         _, cluster = np.unique(self.cluster[chosen], return_inverse=True)
-        return Observations(
+        return replace(
+            self,
             inputs={name: values[chosen] for name, values in self.inputs.items()},
             loss=self.loss[chosen],
             weight=self.weight[chosen],
             cluster=cluster.astype(np.int64),
             row=self.row[chosen],
             scale=self.scale[chosen],
-            scale_name=self.scale_name,
+            beside={name: values[chosen] for name, values in self.beside.items()},
         )

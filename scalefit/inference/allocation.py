@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, Observations
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError
@@ -30,6 +30,7 @@ _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
 _LINE = 0.9999
+_FLAT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def allocate(
         )
     sizes = best_size(law, draws.theta, budgets)
     sound = np.isfinite(sizes).all(axis=1)
-    kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound]})
+    kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound], "number": draws.number[sound]})
     half = budgets / FLOP_PER_PARAMETER_TOKEN
     n, n_draws = np.exp(estimate), np.exp(sizes[sound])
     d, d_draws = half / n, half / n_draws
@@ -134,28 +135,44 @@ def allocate(
     ratio = d / n
     return Allocation(
         budget=budgets,
-        N=interval(kept, n, n_draws, level, log=True),
-        D=interval(kept, d, d_draws, level, log=True),
-        ratio=interval(kept, ratio, d_draws / n_draws, level, log=True),
+        N=interval(kept, n, n_draws, level, log=True, of=lambda t: _split(law, t, budgets)[0]),
+        D=interval(kept, d, d_draws, level, log=True, of=lambda t: _split(law, t, budgets)[1]),
+        ratio=interval(
+            kept, ratio, d_draws / n_draws, level, log=True,
+            of=lambda t: np.divide(*reversed(_split(law, t, budgets))),
+        ),
         band=_optimal_band(fit, kept, error, n, d, n_draws, away, level),
         near=_near(law, fit.theta, budgets, estimate, waste),
         waste=waste,
-        exponent_N=interval(kept, slope, slopes[:, None], level, log=False),
-        exponent_D=interval(kept, 1 - slope, 1 - slopes[:, None], level, log=False),
+        exponent_N=interval(
+            kept, slope, slopes[:, None], level, log=False,
+            of=lambda t: _exponent(law, t, middle)[:, None],
+        ),
+        exponent_D=interval(
+            kept, 1 - slope, 1 - slopes[:, None], level, log=False,
+            of=lambda t: 1 - _exponent(law, t, middle)[:, None],
+        ),
         decades=away,
         trust=tuple(trust(fit.runs, h) for h in away),
         notes=tuple(
             tuple(
-                distance_notes(fit.runs, float(h), i_know=i_know) + ratio_notes(fit.runs, float(r))
+                distance_notes(fit.runs, float(c), float(h), i_know=i_know)
+                + ratio_notes(fit.runs, float(r))
             )
-            for h, r in zip(away, ratio, strict=True)
+            for c, h, r in zip(budgets, away, ratio, strict=True)
         ),
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,
         level=level,
-        method=draws.method.words,  # type: ignore[attr-defined]
+        method=draws.method.words,
         df=draws.df,
-    )
+    )  # fmt: skip
+
+
+def _split(law: Law, theta: Array, budgets: Array) -> tuple[Array, Array]:
+    """Best N and D for each parameter set and budget, shape (R, m) each."""
+    n = np.exp(best_size(law, theta, budgets))
+    return n, budgets / FLOP_PER_PARAMETER_TOKEN / n
 
 
 def refuse_one_line(fit: Fit) -> None:
@@ -164,13 +181,20 @@ def refuse_one_line(fit: Fit) -> None:
     Raises:
         FitError: they do.
     """
-    n, d = np.log(fit.runs.inputs["N"]), np.log(fit.runs.inputs["D"])
-    if n.std() == 0 or d.std() == 0 or abs(float(np.corrcoef(n, d)[0, 1])) > _LINE:
+    if on_one_line(fit.runs):
         raise FitError(
             "the runs lie on one line in (log N, log D): the effects of size and data cannot be "
             "told apart, so there is no best split to report",
             doubts.COLLINEAR_DESIGN.remedy,
         )
+
+
+def on_one_line(runs: Observations) -> bool:
+    """Whether log N and log D of the runs lie on one line, so that nothing tells them apart."""
+    n, d = np.log(runs.inputs["N"]), np.log(runs.inputs["D"])
+    if n.std() <= _FLAT or d.std() <= _FLAT:
+        return True
+    return abs(float(np.corrcoef(n, d)[0, 1])) > _LINE
 
 
 def best_size(law: Law, theta: Array, budgets: Array) -> Array:
@@ -183,7 +207,13 @@ def best_size(law: Law, theta: Array, budgets: Array) -> Array:
         return np.empty((0, budgets.size))
     middle = np.log(budgets / FLOP_PER_PARAMETER_TOKEN) / 2
     offsets = np.linspace(-_REACH, _REACH, _SCAN)
-    loss = np.stack([_along(law, theta, budgets, middle + o)[0] for o in offsets], axis=-1)
+    loss = np.stack(
+        [
+            _along(law, theta, np.repeat(budget, _SCAN), centre + offsets)[0]
+            for budget, centre in zip(budgets, middle, strict=True)
+        ],
+        axis=1,
+    )
     lowest = np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
     inside = (lowest > 0) & (lowest < _SCAN - 1)
     at = np.clip(lowest, 1, _SCAN - 2)

@@ -13,11 +13,11 @@ import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
+from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.prediction import Band, Prediction
 from scalefit.inference.uncertainty import Interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 Average = tuple[tuple[str, float], ...]
 

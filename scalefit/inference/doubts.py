@@ -13,6 +13,16 @@ AT_BOUND = DOUBTS.add(
         "--bound NAME=LOW:HIGH.",
     )
 )
+REACHES_ZERO = DOUBTS.add(
+    Doubt(
+        name="reaches-zero",
+        severity="note",
+        trigger="a parameter that cannot be negative is 0 in some refits, though not in the fit",
+        meaning="A few runs decide whether there is such a term at all. Its interval cannot be "
+        "formed on a logarithm, so it is formed on the number itself and begins at 0.",
+        remedy="Compare the law with the one that lacks the term.",
+    )
+)
 WEAKLY_IDENTIFIED = DOUBTS.add(
     Doubt(
         name="weakly-identified",
@@ -108,7 +118,7 @@ NO_INTERVAL = DOUBTS.add(
     Doubt(
         name="no-interval",
         severity="refusal",
-        trigger="too few clusters for the law, or more than 20 % of the refits failed",
+        trigger="more than 20 % of the refits failed, or the method does not suit the runs",
         meaning="An interval would not mean what it says.",
         remedy="Add independent runs, or choose a law with fewer parameters.",
     )
@@ -117,8 +127,9 @@ FEW_RUNS = DOUBTS.add(
     Doubt(
         name="too-few-runs",
         severity="refusal",
-        trigger="clusters are fewer than the law's parameters plus three",
-        meaning="Parameters and noise cannot both be learnt from so few runs.",
+        trigger="independent runs are fewer than the law's free parameters plus three",
+        meaning="Parameters and noise cannot both be learnt from so few runs: any interval would "
+        "be theatre, so none is given.",
         remedy="Add runs or choose a law with fewer parameters.",
     )
 )
@@ -136,7 +147,7 @@ COLLINEAR_DESIGN = DOUBTS.add(
 ASSUMED_LAW_ERROR = DOUBTS.add(
     Doubt(
         name="assumed-law-error",
-        severity="note",
+        severity="warning",
         trigger="fewer than three rolling-origin forecasts could be made from the runs",
         meaning="How far the law is wrong per decade of extrapolation could not be measured, so "
         "2 % of the loss per decade is assumed; this sets the width of far intervals.",
@@ -207,6 +218,15 @@ RANKINGS_DISAGREE = DOUBTS.add(
         remedy="Let the interval cover both.",
     )
 )
+INTERRUPTED = DOUBTS.add(
+    Doubt(
+        name="interrupted",
+        severity="warning",
+        trigger="the command was stopped, by Ctrl-C, before every group was fitted",
+        meaning="What was finished is whole and is kept; the other groups are missing.",
+        remedy="Run it again; the same seed gives the same numbers.",
+    )
+)
 NO_ADEQUATE_LAW = DOUBTS.add(
     Doubt(
         name="no-adequate-law",
@@ -216,6 +236,16 @@ NO_ADEQUATE_LAW = DOUBTS.add(
         meaning="No candidate describes the runs that there are, so none is extended beyond them.",
         remedy="Add runs, give another law with --law NAME or FILE.toml, or name one law alone to "
         "see what it says at your own risk.",
+    )
+)
+LAW_RULED_OUT = DOUBTS.add(
+    Doubt(
+        name="law-ruled-out",
+        severity="warning",
+        trigger="a report goes on with a law that its own comparison rules out",
+        meaning="Other laws describe the runs better by far, or this one fails a gate, so what is "
+        "predicted from it may be wrong by more than its intervals say.",
+        remedy="Name the law that the comparison puts first with --law NAME, or --law auto.",
     )
 )
 CORRELATED_ROWS = DOUBTS.add(
@@ -266,6 +296,112 @@ MANY_LAWS = DOUBTS.add(
         meaning="The best of many looks better than it is.",
         remedy="Trust the winner only if its margin is not expected by chance, or name the few "
         "laws that were meant before looking.",
+    )
+)
+ROWS_ARE_NOT_RUNS = DOUBTS.add(
+    Doubt(
+        name="rows-are-not-runs",
+        severity="refusal",
+        trigger="rows are taken as independent although they are checkpoints of a few runs",
+        meaning="Checkpoints of a run share its luck. Intervals that count them as runs cover "
+        "about 40 % where they say 95 %, so none is given.",
+        remedy="Name the column that tells runs apart with --col run=NAME (and --last for final "
+        "losses only), or use --cluster size.",
+    )
+)
+WEIGHED_BY_LOSS_SE = DOUBTS.add(
+    Doubt(
+        name="weighed-by-loss-se",
+        severity="note",
+        trigger="a column loss_se says how well each loss was measured, and the rows differ",
+        meaning="Each row counts by the inverse of its variance: the noise of a run plus the "
+        "square of its own standard error.",
+        remedy="None needed; map loss_se to nothing, or give a weight column, for other weights.",
+    )
+)
+TRADE_OFF = DOUBTS.add(
+    Doubt(
+        name="parameters-trade-off",
+        severity="warning",
+        trigger="the scaled J'J has a condition number beyond 3e4, or two estimates are "
+        "correlated by more than 0.99",
+        meaning="Two parameters are nearly one in these runs. Predictions amid the runs are fine, "
+        "the separate values are fragile.",
+        remedy="Do not quote either alone; add runs that differ where the two act differently, "
+        "such as sizes at a quarter and four times the usual N.",
+    )
+)
+INFLUENTIAL_RUN = DOUBTS.add(
+    Doubt(
+        name="influential-run",
+        severity="warning",
+        trigger="leaving one run out moves a headline by more than the standard error that all "
+        "other runs give it",
+        meaning="That run decides the number.",
+        remedy="Look at the run: was it trained and evaluated like the others? Then report the "
+        "number with and without it.",
+    )
+)
+OBJECTIVES_DISAGREE = DOUBTS.add(
+    Doubt(
+        name="objectives-disagree",
+        severity="warning",
+        trigger="t:4, gaussian and huber:auto differ by more than a standard error on a headline",
+        meaning="What a few runs far off the law are worth decides the number.",
+        remedy="Look at the rows named. Keep t:4 if they are faults; change the law if they are "
+        "not.",
+    )
+)
+UNEVEN_SCATTER = DOUBTS.add(
+    Doubt(
+        name="uneven-scatter",
+        severity="warning",
+        trigger="a score test finds that |residual| changes with the log of the scale, p < 0.01",
+        meaning="One noise level for all runs is wrong: profile, residual and parametric "
+        "intervals are off.",
+        remedy="Keep the jackknife; give a weight or loss_se column if the noise is known.",
+    )
+)
+CLUSTERED_RESIDUALS = DOUBTS.add(
+    Doubt(
+        name="clustered-residuals",
+        severity="warning",
+        trigger="the residuals of rows of one model size or group correlate by more than 0.1",
+        meaning="Rows that are counted as independent share part of their error, so that "
+        "intervals are too narrow.",
+        remedy="Cluster by what they share: --cluster size, or --cluster group.",
+    )
+)
+LACK_OF_FIT = DOUBTS.add(
+    Doubt(
+        name="lack-of-fit",
+        severity="warning",
+        trigger="products of the log inputs explain residuals that the law left, p < 0.05",
+        meaning="The law misses a shape that the runs show; it will miss more of it further out.",
+        remedy="Compare other laws with scalefit compare; trust the headline interval, which "
+        "holds law error, and not the narrower ones.",
+    )
+)
+OPEN_PROFILE = DOUBTS.add(
+    Doubt(
+        name="open-profile",
+        severity="warning",
+        trigger="the likelihood does not fall by what an interval allows before the parameter "
+        "reaches the end of its range",
+        meaning="The runs do not limit the parameter on that side.",
+        remedy="Do not quote it; hold it with --fix if you know it, or use a law without it.",
+    )
+)
+LARGE_SCATTER = DOUBTS.add(
+    Doubt(
+        name="large-scatter",
+        severity="warning",
+        trigger="runs scatter about the law by more than 1.5 times what runs of one setting do, or "
+        "without such by more than 1.5 % of the loss",
+        meaning="The law does not describe these runs: of later runs of such tables headlines "
+        "covered far fewer than they promise.",
+        remedy="Compare other laws, leave out runs of another kind (far too short, badly tuned), "
+        "or do not extrapolate.",
     )
 )
 LATE_BREAK = DOUBTS.add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ _ONE_CURVE = 0.3  # apart nowhere by more than this share of the best one's resi
 _CURVE_ROWS = 256
 _FAR = 1e9  # stands for a residual where the law leaves the doubles
 _MOST_SEARCH_ROWS = 4096
+_MOST_MINIMA = 4
+_AGREE = 1e-6  # of the objective: ends nearer than this are one minimum
 _WIDENED = 3  # of the simpler law's searches, what the law adds is tried beside so many
 _STUBBORN = 3
 
@@ -46,6 +48,7 @@ class Fit:
         problem: The law bound to the runs: centring, box, what is fixed.
         objective: What was minimised, with every setting known.
         u: Search vector of the estimate, shape (p,).
+        minima: It and the next best minima that its searches found, best first, shape (M, p).
         theta: Estimate for the inputs as they are, shape (P,).
         value: Objective at the estimate, recomputed.
         scale: Scale of the residuals of the target, in its units.
@@ -59,6 +62,7 @@ class Fit:
     problem: Problem
     objective: Any
     u: Array
+    minima: Array
     theta: Array
     value: float
     scale: float
@@ -144,8 +148,8 @@ def fit(
         again = solve_in_trust_region(
             problem, goal, weight, np.concatenate([first, u[None]]) if starts is None else first
         )
-        both = joined([ends, again])
-        u, value, certificate = _concluded(problem, goal, weight, both, polished=True)
+        ends = joined([ends, again])
+        u, value, certificate = _concluded(problem, goal, weight, ends, polished=True)
     residual = problem.residual(u[None])
     return Fit(
         law=law,
@@ -153,6 +157,7 @@ def fit(
         problem=problem,
         objective=goal,
         u=u,
+        minima=_minima(u, ends),
         theta=problem.theta(u[None])[0],
         value=value,
         scale=float(goal.scale(residual, weight)[0]),
@@ -203,6 +208,15 @@ def _concluded(
         problem, goal, u, solver_value=value, ends=ends, capped=not bool(ends.converged[best])
     )
     return u, value, certificate
+
+
+def _minima(u: Array, ends: Solution) -> Array:
+    """The estimate, and the next best places where searches ended, each objective once."""
+    found = ends.take(ends.converged & np.isfinite(ends.value))
+    found = found.take(np.argsort(found.value, kind="stable"))
+    value = found.value
+    later = np.diff(value, prepend=np.inf) > _AGREE * np.abs(value)
+    return np.concatenate([u[None], found.u[later][: _MOST_MINIMA - 1]])
 
 
 def _check_rows(problem: Problem, runs: Observations) -> None:
@@ -265,8 +279,10 @@ def _search(
     """Successive halving over the starts; all of them to the end if they were asked for."""
     if keep_all:
         return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
-    u, many = begin, min(_MOST_FIRST, _FIRST_ROWS // problem.n)
-    for keep, limit in _ROUNDS:
+    # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
+    exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
+    u, many = begin, 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
+    for keep, limit in _ROUNDS[1:] if exact else _ROUNDS:
         u = _best(problem, goal, weight, u, max(keep, many))
         ends = solve(problem, goal, weight, u, cold=True, limit=limit)
         u, many = ends.u, 0
@@ -275,5 +291,4 @@ def _search(
     if ends.converged[best].all():
         return ends
     last = solve(problem, goal, weight, u[best], cold=True, limit=_LAST)
-    others = Solution(*(getattr(ends, f.name)[~best] for f in fields(Solution)))
-    return joined([last, others])
+    return joined([last, ends.take(~best)])

@@ -11,6 +11,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
+from scalefit.core.tails import f_tail
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.criteria import (
     STRUCTURE_LEVEL,
@@ -323,8 +324,6 @@ def structure_p(fit: Fit) -> float:
 
 
 def _added_columns_p(fit: Fit) -> float:
-    from scipy.special import fdtrc
-
     runs = fit.runs
     log = {n: np.log(v) - np.log(v).mean() for n, v in runs.inputs.items() if np.ptp(v) > 0}
     added = np.stack(
@@ -356,7 +355,7 @@ def _added_columns_p(fit: Fit) -> float:
     else:
         covariance = scores.T @ scores * groups / max(df, 1)
     statistic = float(effect @ np.linalg.pinv(covariance) @ effect) / q
-    return float(fdtrc(q, df, statistic))
+    return float(f_tail(q, df, statistic))
 
 
 def _orthonormal(columns: Array) -> Array:

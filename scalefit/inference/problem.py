@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, Observations
+from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
 
 Bounds = Mapping[str, tuple[float, float]]
-_SAME = 1e-9  # residuals of one curve written in two ways
 _SAME = 1e-9  # residuals of one curve written in two ways
 
 
@@ -96,25 +97,80 @@ class Problem:
 
         Where the law leaves the doubles, the residual is infinite and the Jacobian zero.
         """
-        theta = self.centred(u)
-        seeds = np.ones_like(theta)
-        seeds[:, list(self.free)] = np.where(self.log, theta[:, list(self.free)], 1.0)
-        value, partials = self.law.jacobian(theta, self.inputs, seeds, self.free)
-        jacobian = np.empty((u.shape[0], self.p, self.n))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for k, part in enumerate(partials):
-                jacobian[:, k, :] = part / value if self.log_target else part
-            residual = self.target - (np.log(value) if self.log_target else value)
+        residual, slopes = self.derivatives(u)
+        jacobian = np.ascontiguousarray(np.swapaxes(slopes, 0, 1))
         sound = np.isfinite(residual) & np.isfinite(jacobian).all(axis=1)
         if not sound.all():
             residual = np.where(sound, residual, np.inf)
             jacobian = np.where(sound[:, None, :], jacobian, 0.0)
         return residual, jacobian
 
+    def derivatives(self, u: Array) -> tuple[Array, Array]:
+        """Residuals (B, n) and Jacobian (p, B, n), whatever stands where doubles end.
+
+        One plane for each parameter: operations on whole planes run through memory in one go.
+        """
+        theta = self.centred(u)
+        with np.errstate(all="ignore"):
+            if self._powers is not None:
+                value, jacobian = self._powers.slopes(theta, self.logs, log_target=self.log_target)
+            else:
+                value, jacobian = self._by_duals(theta)
+            if not self.log_target:
+                return self.target - value, jacobian
+            np.log(value, out=value)
+            return np.subtract(self.target, value, out=value), jacobian
+
+    def _by_duals(self, theta: Array) -> tuple[Array, Array]:
+        """Loss (B, n), and the Jacobian (p, B, n) of the target, for any law."""
+        seeds = np.ones_like(theta)
+        seeds[:, list(self.free)] = np.where(self.log, theta[:, list(self.free)], 1.0)
+        value, partials = self.law.jacobian(theta, self.inputs, seeds, self.free)
+        jacobian = np.empty((self.p, len(theta), self.n))
+        for k, part in enumerate(partials):
+            if self.log_target:
+                np.divide(part, value, out=jacobian[k])
+            else:
+                jacobian[k] = part
+        return np.array(np.broadcast_to(value, jacobian.shape[1:])), jacobian
+
+    @cached_property
+    def logs(self) -> tuple[Array, ...]:
+        """Minus the logarithms of the centred inputs, each shape (n,): what exponents multiply."""
+        with np.errstate(all="ignore"):
+            return tuple(-np.log(values) for values in self.inputs)
+
+    @cached_property
+    def rounded(self) -> Array:
+        """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
+        size = np.abs(self.target)
+        return np.maximum(size, 1.0) if self.log_target else size
+
+    def rows(self, some: slice) -> Problem:
+        """Some of the rows as a problem of their own, in the same units and the same box."""
+        part = replace(
+            self,
+            inputs=tuple(values[some] for values in self.inputs),
+            target=self.target[some],
+            weight=self.weight[some],
+        )
+        # Known already: a block is looked at once for every step of a search.
+        part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        return part
+
+    @cached_property
+    def _powers(self) -> Powers | None:
+        return powers_of(self.law, self.free)
+
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            value = self.law.predict(self.centred(u), self.inputs)
+        theta = self.centred(u)
+        with np.errstate(all="ignore"):
+            value = (
+                self.law.predict(theta, self.inputs)
+                if self._powers is None
+                else self._powers.value(theta, self.logs)
+            )
             residual = self.target - (np.log(value) if self.log_target else value)
         return np.where(np.isfinite(residual), residual, np.inf)
 
@@ -156,7 +212,7 @@ def bind(
     for i, parameter in enumerate(law.parameters):
         lowest, highest = _box(law, parameter, frames, bound.get(parameter.name))
         if parameter.name in fix:
-            fixed[i] = _fixed(parameter, fix[parameter.name])
+            fixed[i] = _fixed(law, parameter, fix[parameter.name])
             continue
         free.append(i)
         log.append(parameter.log)
@@ -230,6 +286,13 @@ def _box(
             f"bound on {parameter.name}: {asked[0]:g} is not below {asked[1]:g}",
             f"write --bound {parameter.name}=LOW:HIGH",
         )
+    lowest, highest = _sense(parameter)
+    if asked[1] < lowest or asked[0] > highest:
+        raise InputError(
+            f"bound on {parameter.name}: {asked[0]:g} to {asked[1]:g} lies outside what "
+            f"{law.name} allows, {lowest:g} to {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     if parameter.log and asked[0] <= 0:
         raise InputError(
             f"bound on {parameter.name}: {asked[0]:g} must be positive",
@@ -238,7 +301,21 @@ def _box(
     return asked
 
 
-def _fixed(parameter: Parameter, value: float) -> float:
+def _fixed(law: Law, parameter: Parameter, value: float) -> float:
     if not np.isfinite(value) or (parameter.log and value <= 0):
         raise InputError(f"{parameter.name} cannot be fixed at {value:g}: it must be positive")
+    lowest, highest = _sense(parameter)
+    if not lowest <= value <= highest:
+        raise InputError(
+            f"{parameter.name} cannot be fixed at {value:g}: in {law.name} it lies between "
+            f"{lowest:g} and {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     return float(value)
+
+
+def _sense(parameter: Parameter) -> tuple[float, float]:
+    """Limits beyond which a parameter means nothing, whatever the unit of the runs."""
+    if not parameter.relative_to:
+        return parameter.low, parameter.high
+    return (0.0 if parameter.low == 0 else -np.inf), np.inf

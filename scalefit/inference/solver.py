@@ -13,16 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.inference.objectives import Measure, Objective
 from scalefit.inference.problem import Problem
+from scalefit.inference.standing import Standing, assess, rounding_gain
 
 _BoolArray = NDArray[np.bool_]
-_CHUNK = 32_768  # doubles per array of a chunk: what a level-2 cache holds with room to spare
+_BEGIN = 1 << 20  # residuals looked at together before the first step
 _FROZEN = 1e30
 _MOST_DAMPING = 1e12
 # A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
@@ -37,7 +39,7 @@ class Solution:
 
     Attributes:
         u: Search vectors, shape (B, p).
-        value: Objective, shape (B,).
+        value: Objective there or one last, tiny step before, shape (B,).
         state: Scale or threshold of the objective there, shape (B,).
         converged: Whether the predicted gain fell below the tolerance, shape (B,).
         steps: Evaluations of the law, shape (B,).
@@ -47,9 +49,14 @@ class Solution:
     value: Array
     state: Array
     converged: _BoolArray
-    steps: NDArray[np.int64]
+    steps: IntArray
+
+    def take(self, chosen: IntArray | _BoolArray) -> Solution:
+        """Those of some problems."""
+        return Solution(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def solve(
     problem: Problem,
     objective: Objective,
@@ -72,20 +79,31 @@ def solve(
         tolerance: Predicted gain, relative to the objective, at which a problem is done.
         limit: Most evaluations per problem.
     """
-    size = max(1, _CHUNK // max(1, problem.n))
-    parts = [
-        _solve_chunk(
-            problem,
-            objective,
-            weight if weight.shape[0] == 1 else weight[i : i + size].astype(float),
-            start[i : i + size],
-            cold=cold,
-            tolerance=tolerance,
-            limit=limit,
+    task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
+    batch = _begin(task, start, cold=cold)
+    converged = np.zeros(len(start), dtype=bool)
+    live = np.flatnonzero(np.isfinite(batch.at.value))
+    while live.size:
+        step, gain, solved = _step(task, batch, live)
+        size, rounding = batch.at.size[live], task.rounding(live, batch.at.state[live])
+        last = objective.tighten(batch.at.state[live]) == batch.at.state[live]
+        stuck = batch.damping[live] > _MOST_DAMPING
+        loose = ~last & (
+            stuck | (solved & ((gain <= 1e-3 * size) | (batch.stage[live] >= _STAGE_STEPS)))
         )
-        for i in range(0, start.shape[0], size)
-    ]
-    return joined(parts)
+        # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
+        free = batch.damping[live] <= _LIGHT_DAMPING
+        # Perfect data leave nothing but rounding, which no step can be seen to lower.
+        done = last & solved & ((free & (gain <= tolerance * size + rounding)) | (size <= rounding))
+        converged[live[done]] = True
+        # The last step costs no evaluation: what it leaves is the square of what it takes.
+        batch.u[live[done & free]] += step[done & free]
+        _tighten(task, batch, live[loose])
+        batch.damping[live[~solved & ~stuck]] *= 10.0
+        go = solved & ~done & ~loose & ~stuck
+        _advance(task, batch, live[go], step[go], gain[go])
+        live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
+    return Solution(batch.u, batch.at.value, batch.at.state, converged, batch.steps)
 
 
 def joined(parts: Sequence[Solution]) -> Solution:
@@ -97,53 +115,25 @@ def joined(parts: Sequence[Solution]) -> Solution:
 
 @dataclass
 class _Batch:
-    """Where every problem of a chunk stands; rows are replaced as problems move.
+    """Where every problem of a batch stands; rows are replaced as problems move.
 
     Attributes:
         u: Search vectors, shape (B, p).
-        value: Objective, shape (B,), at the present state.
-        size: What relative tests are relative to, shape (B,).
-        state: Scale or threshold of the objective, shape (B,).
-        gradient: Of the objective in u, shape (B, p).
-        sharp: Its first-order curvature, shape (B, p, p).
-        safe: Curvature of its majoriser, shape (B, p, p).
-        scale: Running maximum of the diagonal of `safe`, shape (B, p).
+        at: The objective there, at its present state.
+        scale: Running maximum of the diagonal of the safe curvature, shape (B, p).
         damping: Of the next step, shape (B,).
         growth: Of the damping if that step fails, shape (B,).
         steps: Evaluations so far, shape (B,).
         stage: Evaluations at the present state, shape (B,).
-        rounding: Gain that rounding of the target alone could promise, shape (B,).
-        blur: What rounding of the target does to the objective, shape (B,).
     """
 
     u: Array
-    value: Array
-    size: Array
-    state: Array
-    gradient: Array
-    sharp: Array
-    safe: Array
+    at: Standing
     scale: Array
     damping: Array
     growth: Array
-    steps: NDArray[np.int64]
-    stage: NDArray[np.int64]
-    rounding: Array
-    blur: Array
-
-    def put(
-        self,
-        problem: Problem,
-        at: NDArray[np.int64],
-        found: Measure,
-        jacobian: Array,
-        weight: Array,
-    ) -> None:
-        """Take what an objective found at the search vectors of the problems `at`."""
-        self.rounding[at] = rounding_gain(problem, found, weight)
-        self.blur[at] = _blur(problem, found, weight)
-        self.value[at], self.size[at], self.state[at] = found.value, found.size, found.state
-        self.gradient[at], self.sharp[at], self.safe[at] = _slopes(found, jacobian, weight)
+    steps: IntArray
+    stage: IntArray
 
 
 @dataclass(frozen=True)
@@ -155,121 +145,62 @@ class _Task:
     weight: Array
     longest: float
 
-    def share(self, at: NDArray[np.int64]) -> Array:
+    def share(self, at: IntArray | slice) -> Array:
         """Weights of the problems `at`."""
         return self.weight if self.weight.shape[0] == 1 else self.weight[at]
 
+    @cached_property
+    def _rows(self) -> Array:
+        return np.asarray((self.weight * self.problem.rounded**2).sum(axis=-1))
 
-def _solve_chunk(
-    problem: Problem,
-    objective: Objective,
-    weight: Array,
-    start: Array,
-    *,
-    cold: bool,
-    tolerance: float,
-    limit: int,
-) -> Solution:
-    task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
-    batch, sound = _begin(task, start, cold=cold)
-    converged = np.zeros(len(start), dtype=bool)
-    live = np.flatnonzero(sound)
-    while live.size:
-        step, gain, solved = _step(task, batch, live)
-        last = objective.tighten(batch.state[live]) == batch.state[live]
-        stuck = batch.damping[live] > _MOST_DAMPING
-        loose = ~last & (
-            stuck
-            | (solved & ((gain <= 1e-3 * batch.size[live]) | (batch.stage[live] >= _STAGE_STEPS)))
-        )
-        # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
-        free = batch.damping[live] <= _LIGHT_DAMPING
-        size, rounding = batch.size[live], batch.rounding[live]
-        # Perfect data leave nothing but rounding, which no step can be seen to lower.
-        done = last & solved & ((free & (gain <= tolerance * size + rounding)) | (size <= rounding))
-        converged[live[done]] = True
-        _tighten(task, batch, live[loose])
-        batch.damping[live[~solved & ~stuck]] *= 10.0
-        go = solved & ~done & ~loose & ~stuck
-        _advance(task, batch, live[go], step[go], gain[go])
-        live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
-    return Solution(batch.u, batch.value, batch.state, converged, batch.steps)
+    def rounding(self, at: IntArray, state: Array) -> Array:
+        """Gain that rounding alone could promise the problems `at`, shape (B,)."""
+        rows = self._rows if len(self._rows) == 1 else self._rows[at]
+        return rounding_gain(self.objective, state, rows)
+
+    def assess(self, u: Array, at: IntArray | slice, state: Array) -> Standing:
+        """The objective of the problems `at`; without value where any of it is not finite."""
+        found = assess(self.problem, self.objective, u, self.share(at), state)
+        sound = np.isfinite(found.safe).all(axis=(1, 2)) & np.isfinite(found.sharp).all(axis=(1, 2))
+        found.value[~(sound & np.isfinite(found.gradient).all(axis=1))] = np.inf
+        return found
 
 
-def _begin(task: _Task, start: Array, *, cold: bool) -> tuple[_Batch, _BoolArray]:
-    """The batch at its starts, and which starts are sound."""
-    problem, objective = task.problem, task.objective
-    u = np.clip(start, problem.low, problem.high)
-    count = len(u)
-    residual, jacobian = problem.evaluate(u)
-    found = objective.measure(
-        residual, task.weight, objective.begin(residual, task.weight, cold=cold)
-    )
-    gradient, sharp, safe = _slopes(found, jacobian, task.weight)
-    batch = _Batch(
+def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
+    """The batch at its starts; a start that is not sound has no finite value."""
+    u = np.clip(start, task.problem.low, task.problem.high)
+    size = max(1, _BEGIN // task.problem.n)
+    states = []
+    for i in range(0, len(u), size):
+        part = slice(i, i + size)
+        residual = task.problem.residual(u[part])
+        states.append(task.objective.begin(residual, task.share(part), cold=cold))
+    at = task.assess(u, slice(None), np.concatenate(states))
+    return _Batch(
         u=u,
-        value=found.value.copy(),
-        size=found.size.copy(),
-        state=found.state.copy(),
-        gradient=gradient,
-        sharp=sharp,
-        safe=safe.copy(),
-        scale=np.diagonal(safe, axis1=1, axis2=2).copy(),
-        damping=np.full(count, 0.3 if cold else 1e-3),
-        growth=np.full(count, 2.0),
-        steps=np.ones(count, dtype=np.int64),
-        stage=np.zeros(count, dtype=np.int64),
-        rounding=rounding_gain(problem, found, task.weight),
-        blur=_blur(problem, found, task.weight),
+        at=at,
+        scale=np.diagonal(at.safe, axis1=1, axis2=2).copy(),
+        damping=np.full(len(u), 0.3 if cold else 1e-3),
+        growth=np.full(len(u), 2.0),
+        steps=np.ones(len(u), dtype=np.int64),
+        stage=np.zeros(len(u), dtype=np.int64),
     )
-    sound = np.isfinite(found.value) & np.isfinite(residual).all(axis=1)
-    return batch, sound
 
 
-def rounding_gain(problem: Problem, found: Measure, weight: Array) -> Array:
-    """Gain that rounding of the target alone could promise, shape (B,): perfect data end here."""
-    return 1e-28 * np.asarray((weight * found.safe * _rounded(problem) ** 2).sum(axis=-1))
-
-
-def _blur(problem: Problem, found: Measure, weight: Array) -> Array:
-    reach = weight * np.abs(found.psi) * _rounded(problem)
-    seen = 1e-16 * np.asarray(reach.sum(axis=-1))
-    return np.asarray(np.maximum(1e-13 * found.size, np.minimum(seen, 1e-4 * found.size)))
-
-
-def _rounded(problem: Problem) -> Array:
-    """What rounding is relative to: a loss near 1 has a logarithm near 0, rounded all the same."""
-    size = np.abs(problem.target)
-    return np.maximum(size, 1.0) if problem.log_target else size
-
-
-def _slopes(found: Measure, jacobian: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """Gradient (B, p) and the two curvatures (B, p, p) of the objective in u."""
-    gradient = -np.matmul(jacobian, (weight * found.psi)[:, :, None])[:, :, 0]
-    across = np.swapaxes(jacobian, 1, 2)
-    sharp = np.matmul(jacobian * (weight * found.sharp)[:, None, :], across)
-    safe = (
-        sharp
-        if found.safe is found.sharp
-        else np.matmul(jacobian * (weight * found.safe)[:, None, :], across)
-    )
-    return gradient, sharp, safe
-
-
-def _step(task: _Task, batch: _Batch, at: NDArray[np.int64]) -> tuple[Array, Array, _BoolArray]:
+def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _BoolArray]:
     """Damped step inside the box, the gain the model predicts for it, and whether it exists."""
     problem = task.problem
     u, gradient, damping, scale = (
         batch.u[at],
-        batch.gradient[at],
+        batch.at.gradient[at],
         batch.damping[at],
         batch.scale[at],
     )
-    sharp = batch.sharp[at]
+    sharp = batch.at.sharp[at]
     frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
     floor = 0.01 * scale.max(axis=1, keepdims=True)
     metric = np.maximum(0.01 * scale, 1e-10 * floor)
-    system = sharp + damping[:, None, None] * batch.safe[at]
+    system = sharp + damping[:, None, None] * batch.at.safe[at]
     diagonal = np.arange(u.shape[1])
     system[:, diagonal, diagonal] += damping[:, None] * metric + np.where(frozen, _FROZEN, 0.0)
     step, solved = solve_positive(system, np.where(frozen, 0.0, -gradient))
@@ -286,28 +217,27 @@ def _dot(a: Array, b: Array) -> Array:
     return np.asarray((a * b).sum(axis=-1))
 
 
-def _tighten(task: _Task, batch: _Batch, at: NDArray[np.int64]) -> None:
+def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     """Bring the objective of the problems `at` one stage nearer to itself."""
     if not at.size:
         return
-    share = task.share(at)
-    residual, jacobian = task.problem.evaluate(batch.u[at])
-    found = task.objective.measure(residual, share, task.objective.tighten(batch.state[at]))
-    batch.put(task.problem, at, found, jacobian, share)
+    state = task.objective.tighten(batch.at.state[at])
+    batch.at.put(at, task.assess(batch.u[at], at, state))
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
 
-def _advance(task: _Task, batch: _Batch, at: NDArray[np.int64], step: Array, gain: Array) -> None:
+def _advance(task: _Task, batch: _Batch, at: IntArray, step: Array, gain: Array) -> None:
     """Try the steps of the problems `at`; take those that pay and set the damping."""
     if not at.size:
         return
-    share = task.share(at)
     trial = batch.u[at] + step
-    residual, jacobian = task.problem.evaluate(trial)
-    found = task.objective.measure(residual, share, batch.state[at])
-    sound = np.isfinite(residual).all(axis=1) & np.isfinite(found.value)
-    before, blur = batch.value[at], batch.blur[at]
+    found = task.assess(trial, at, batch.at.state[at])
+    sound = np.isfinite(found.value)
+    before, size = batch.at.value[at], batch.at.size[at]
+    # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).
+    seen = 1e-2 * np.sqrt(2 * size * task.rounding(at, batch.at.state[at]))
+    blur = np.maximum(1e-13 * size, np.minimum(seen, 1e-4 * size))
     with np.errstate(invalid="ignore"):
         ratio = np.where(sound, (before - found.value) / np.maximum(gain, 1e-300), -1.0)
     took = sound & (found.value < before)
@@ -316,10 +246,9 @@ def _advance(task: _Task, batch: _Batch, at: NDArray[np.int64], step: Array, gai
     took |= unseen
     new = at[took]
     batch.u[new] = trial[took]
-    part = Measure(*(getattr(found, f.name)[took] for f in fields(Measure)))
-    share = share if share.shape[0] == 1 else share[took]
-    batch.put(task.problem, new, part, jacobian[took], share)
-    batch.scale[new] = np.maximum(batch.scale[new], np.diagonal(batch.safe[new], axis1=1, axis2=2))
+    batch.at.put(new, found.take(took))
+    diagonal = np.diagonal(batch.at.safe[new], axis1=1, axis2=2)
+    batch.scale[new] = np.maximum(batch.scale[new], diagonal)
     batch.steps[at] += 1
     batch.stage[at] += 1
     factor = np.where(unseen | (ratio > 0.75), 0.15, np.where(ratio > 0.25, 1.0, batch.growth[at]))
@@ -337,29 +266,44 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
     Returns:
         Solutions of shape (B, p), and whether each system was positive definite.
     """
-    p = right.shape[1]
-    lower = np.zeros_like(system)
-    sound = np.ones(right.shape[0], dtype=bool)
+    # One contiguous vector over the batch for each entry.
+    entry = np.ascontiguousarray(system.transpose(1, 2, 0))
+    solution, sound = solve_entries(entry, np.array(right.T, order="C"))
+    return np.where(sound[:, None], solution.T, 0.0), sound
+
+
+def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
+    """Solve systems that lie entry by entry; right sides (p, ...) are overwritten.
+
+    Args:
+        entry: Shape (p, p, ...); only the lower triangle is read.
+        solution: Right sides, shape (p, ...).
+
+    Returns:
+        Solutions, and whether each system was positive definite and its solution finite.
+    """
+    p = len(solution)
+    lower = np.empty_like(entry)
+    inverse = np.empty_like(solution)
+    sound = np.ones(solution.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for j in range(p):
-            pivot = system[:, j, j] - _dot(lower[:, j, :j], lower[:, j, :j])
-            sound &= pivot > 1e-15 * np.abs(system[:, j, j])
-            root = np.sqrt(np.where(pivot > 0, pivot, 1.0))
-            lower[:, j, j] = root
-            for i in range(j + 1, p):
-                cross = _dot(lower[:, i, :j], lower[:, j, :j])
-                lower[:, i, j] = (system[:, i, j] - cross) / root
-        solution = np.zeros_like(right)
+            column = entry[j:, j].copy()
+            for k in range(j):
+                column -= lower[j:, k] * lower[j, k]
+            sound &= column[0] > 1e-15 * np.abs(entry[j, j])
+            inverse[j] = 1 / np.sqrt(np.where(column[0] > 0, column[0], 1.0))
+            lower[j:, j] = column * inverse[j]
         for j in range(p):
-            rest = _dot(lower[:, j, :j], solution[:, :j])
-            solution[:, j] = (right[:, j] - rest) / lower[:, j, j]
+            solution[j] *= inverse[j]
+            solution[j + 1 :] -= lower[j + 1 :, j] * solution[j]
         for j in reversed(range(p)):
-            rest = _dot(lower[:, j + 1 :, j], solution[:, j + 1 :])
-            solution[:, j] = (solution[:, j] - rest) / lower[:, j, j]
-    sound &= np.isfinite(solution).all(axis=1)
-    return np.where(sound[:, None], solution, 0.0), sound
+            solution[j] *= inverse[j]
+            solution[:j] -= lower[j, :j] * solution[j]
+    return solution, sound & np.isfinite(solution).all(axis=0)
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def polish(
     problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int = 200
 ) -> Array:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from functools import cached_property
+from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.problem import Problem, bind
+from scalefit.inference.solver import solve_entries
 from scalefit.laws.base import Law, Parameter, rescaled
 
 _MOST = 4096
@@ -191,7 +193,10 @@ def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int
         one[:, i] = 1.0
         columns.append(_predict(law, one, inputs) - base)
     design = np.stack(columns, axis=1)
-    rough = runs.weight / (runs.loss**2 if problem.log_target else np.ones(problem.n))
+    # A subnormal loss has no square.
+    rough = runs.weight / (
+        np.maximum(runs.loss, 1e-150) ** 2 if problem.log_target else np.ones(problem.n)
+    )
     weight = rough / rough.sum()
     right = np.matmul(design, (weight * (runs.loss - base))[:, :, None])[:, :, 0]
     normal = np.matmul(design * weight, np.swapaxes(design, 1, 2))
@@ -243,6 +248,168 @@ def _log_affine(problem: Problem, runs: Observations, theta: Array, affine: list
     return result
 
 
+@dataclass(frozen=True)
+class Screen:
+    """Sets of starts, the rest of whose parameters solve one weighted linear problem.
+
+    Attributes:
+        columns: What a unit of a coefficient adds to the target, shape (S, n).
+        target: What the columns add up to, shape (n,).
+        weight: Of each row's square, besides its own weight, shape (n,).
+        place: Numbers of the columns of each set, shape (K, m).
+        held: Numbers of the parameters that the grid is over.
+        solved: Numbers of the parameters that the coefficients are, m of them.
+        positive: Whether coefficients must be positive.
+        floored: Whether the first of them is a floor, which may be zero.
+        theta: Centred parameters of each set but for those, shape (K, P).
+        group: Number of the basin that each set stands for, shape (K,).
+    """
+
+    columns: Array
+    target: Array
+    weight: Array
+    place: IntArray
+    held: list[int]
+    solved: list[int]
+    positive: bool
+    floored: bool
+    theta: Array
+    group: IntArray
+
+    @cached_property
+    def _pair(self) -> IntArray:
+        """Number of each product of two columns among those that sets need, shape (S+1, S+1)."""
+        last = len(self.columns)
+        table = np.full((last + 1, last + 1), -1)
+        with_target = np.column_stack([self.place, np.full(len(self.place), last)])
+        for i, j in combinations_with_replacement(range(with_target.shape[1]), 2):
+            table[with_target[:, i], with_target[:, j]] = 0
+        table = np.maximum(table, table.T)
+        upper = np.triu(table == 0)
+        table[upper] = np.arange(int(upper.sum()))
+        return np.asarray(np.maximum(table, table.T))
+
+    @cached_property
+    def _products(self) -> Array:
+        """Those products times the weight of each row, shape (n, Q)."""
+        rows = np.concatenate([self.columns, self.target[None]])
+        i, j = np.nonzero(np.triu(self._pair >= 0))
+        return np.ascontiguousarray((rows[i] * rows[j] * self.weight).T)
+
+    def sums(self, weight: Array) -> Array:
+        """Every product that a set needs, summed over rows of weight (B, n): shape (B, Q)."""
+        return np.asarray(weight @ self._products)
+
+    def coefficients(self, sums: Array, place: IntArray) -> tuple[Array, Array]:
+        """Solutions (m, B, K) of sets, and what they leave of the weighted squares, (B, K).
+
+        Args:
+            sums: As `sums` gives them, shape (B, Q).
+            place: Columns of the sets, shape (m, K), or (m, B, K) of each replicate.
+        """
+        pair, last, m = self._pair, len(self.columns), len(place)
+
+        def entries(i: IntArray, j: IntArray | int) -> Array:
+            number = pair[i, j]
+            if number.ndim == 1:
+                return np.asarray(sums.take(number, axis=1))
+            return np.asarray(np.take_along_axis(sums, number, axis=1))
+
+        entry = np.empty((m, m, len(sums), place.shape[-1]))
+        for i in range(m):
+            for j in range(i + 1):
+                entry[i, j] = entries(place[i], place[j])
+            entry[i, i] *= 1 + 1e-10  # two columns that agree are told apart no further
+        right = np.stack([entries(place[i], last) for i in range(m)])
+        x, _ = solve_entries(entry, right.copy())
+        if self.floored and m > 1:
+            # Where the floor would be negative the best curve has none.
+            without, _ = solve_entries(entry[1:, 1:], right[1:].copy())
+            none = x[0] <= 0
+            x = np.concatenate([np.where(none, 0.0, x[:1]), np.where(none, without, x[1:])])
+        left = sums[:, pair[last, last], None] - (x * right).sum(axis=0)
+        if self.positive:
+            left = np.where((x[int(self.floored) :] > 0).all(axis=0), left, np.inf)
+        return x, left
+
+    def completed(self, problem: Problem, chosen: IntArray, x: Array) -> Array:
+        """Search vectors, shape (..., p), of chosen sets (...) with their coefficients (m, ...)."""
+        theta = self.theta[chosen]
+        log = np.array([problem.law.parameters[i].log for i in self.solved])
+        # A coefficient of the log of the loss is the log of an amplitude.
+        grown = np.exp(np.clip(x, -700, 700))
+        x, grown = np.moveaxis(x, 0, -1), np.moveaxis(grown, 0, -1)
+        theta[..., self.solved] = x if self.positive else np.where(log, grown, x)
+        flat = theta.reshape(-1, theta.shape[-1])
+        # A start is no result. Rounded, it does not show how many threads a product ran on.
+        return np.round(_to_search(problem, flat), 6).reshape(*chosen.shape, -1)
+
+
+def screens(problem: Problem, runs: Observations) -> list[Screen]:
+    """The law's grid as linear problems; none where it is no sum of powers and has no breaks.
+
+    Parameters that are held at a value or tied to a box are not respected: it is for free ones.
+    """
+    law, solved = problem.law, _solved(problem.law)
+    held = [i for i in range(len(law.parameters)) if i not in solved]
+    if not held:  # a line has one minimum, and every start leads there
+        return []
+    if law.terms is not None:
+        return _power_screens(problem, runs, _grid(problem, runs, held, _MOST), solved)
+    shapes = {law.index(name) for p in law.parameters for name in p.shaped_by}
+    if not shapes or not shapes <= set(held):
+        return []
+    return _break_screens(problem, runs, _grid(problem, runs, held, _MOST_SCREENED), solved)
+
+
+def _power_screens(
+    problem: Problem, runs: Observations, grid: _Grid, linear: list[int]
+) -> list[Screen]:
+    """The only one: all amplitudes, and the floor if there is one, for every set of exponents."""
+    law = problem.law
+    theta = np.zeros((len(grid.index), len(law.parameters)))
+    theta[:, grid.held] = grid.values()
+    terms = {term.amplitude: term for term in law.terms or ()}
+    columns: list[Array] = []
+    place = np.empty((len(theta), len(linear)), dtype=np.int64)
+    for j, i in enumerate(linear):
+        by = [k for _, k in terms[i].powers] if i in terms else []
+        number = grid.number(by)
+        _, first, which = np.unique(number, return_index=True, return_inverse=True)
+        place[:, j] = sum(len(part) for part in columns) + which
+        one = theta[first]
+        one[:, i] = 1.0
+        columns.append(_predict(law, one, problem.inputs))
+    shares = 1 / runs.loss**2 if problem.log_target else np.ones(problem.n)
+    group = np.zeros(len(theta), dtype=np.int64)
+    return [
+        Screen(
+            np.concatenate(columns), runs.loss, shares, place, grid.held, linear, True,
+            linear[0] not in terms, theta, group,
+        )
+    ]  # fmt: skip
+
+
+def _break_screens(
+    problem: Problem, runs: Observations, grid: _Grid, affine: list[int]
+) -> list[Screen]:
+    """One for each floor: above it the log of the loss is linear once the breaks stand."""
+    law = problem.law
+    columns, place = _shapes(problem, grid, affine)
+    floors = _floors(law)
+    level, sums = grid.number(floors), grid.combinations(floors).sum(axis=1)
+    theta = np.ones((len(grid.index), len(law.parameters)))
+    theta[:, grid.held] = grid.values()
+    group = grid.number([i for i in grid.held if law.parameters[i].relative_to in law.inputs])
+    return [
+        Screen(
+            columns, *_above(runs, np.array([floor])), place[level == k], grid.held, affine,
+            False, False, theta[level == k], group[level == k],
+        )
+        for k, floor in enumerate(sums)
+    ]  # fmt: skip
+
+
 def _promising(
     problem: Problem, runs: Observations, grid: _Grid, affine: list[int], most: int
 ) -> IntArray:
@@ -250,20 +417,12 @@ def _promising(
 
     The best overall would often be neighbours in one basin.
     """
-    law = problem.law
-    columns, place = _shapes(problem, grid, affine)
-    floors = _floors(law)
-    level, sums = grid.number(floors), grid.combinations(floors).sum(axis=1)
+    level = grid.number(_floors(problem.law))
     score = np.empty(len(level))
-    for k, floor in enumerate(sums):
-        target, weight = _above(runs, np.array([floor]))
-        gram, right = (columns * weight) @ columns.T, columns @ (weight * target)
-        at = place[level == k]
-        rest = right[at]
-        x = _least(gram[at[:, :, None], at[:, None, :]], rest)
-        score[level == k] = (weight * target**2).sum() - (x * rest).sum(axis=1)
-    positions = [i for i in grid.held if law.parameters[i].relative_to in law.inputs]
-    number = grid.number(positions)
+    number = np.empty(len(level), dtype=np.int64)
+    for k, one in enumerate(_break_screens(problem, runs, grid, affine)):
+        score[level == k] = one.coefficients(one.sums(runs.weight[None]), one.place.T)[1][0]
+        number[level == k] = one.group
     order = np.lexsort((score, number))
     _, first, sets = np.unique(number[order], return_index=True, return_inverse=True)
     rank = np.arange(len(order)) - first[sets]

@@ -15,9 +15,11 @@ import numpy as np
 
 from scalefit.core.observations import Array
 from scalefit.inference.problem import Problem
-from scalefit.inference.solver import Solution, rounding_gain
+from scalefit.inference.solver import Solution
+from scalefit.inference.standing import rounding_gain
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def solve_in_trust_region(
     problem: Problem,
     objective: Any,
@@ -61,12 +63,13 @@ def _one(
         move = np.clip(u + np.where(frozen, 0.0, free / scale), problem.low, problem.high) - u
         along = (move * scale) @ rows
         gain = float((along * (root * residual[0])).sum() - along @ along / 2)
-        tiny = float(rounding_gain(problem, found, weight)[0])
+        rows = (weight * problem.rounded**2).sum(axis=-1)
+        tiny = float(rounding_gain(objective, found.state, rows)[0])
         size = float(found.size[0])
         if size <= tiny or (gain <= tolerance * size + tiny and not hit):
             return u, float(found.value[0]), float(found.state[0]), True, steps
         after, slopes = problem.evaluate((u + move)[None])
-        new = objective.measure(after, weight, found.state)
+        new = objective.measure(after, weight, objective.settle(after, weight, found.state))
         drop = float(found.value[0] - new.value[0]) if np.isfinite(after).all() else -np.inf
         length = float(np.linalg.norm(move * scale))
         if drop < 0.25 * gain:

@@ -119,6 +119,19 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class Term:
+    """One term of a sum of powers.
+
+    Attributes:
+        amplitude: Number of its amplitude among the law's parameters.
+        powers: Number of each input it falls with, and number of that exponent.
+    """
+
+    amplitude: int
+    powers: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Law:
     """A scaling law.
 
@@ -178,6 +191,35 @@ class Law:
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return tuple(p.name for p in self.parameters)
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...] | None:
+        """The terms, if the law is a floor plus powers of its inputs and no more; else None.
+
+        The declaration proposes them, and the formula itself is asked whether they are all.
+        """
+        proposed = tuple(
+            Term(i, tuple((self.inputs.index(of), self.index(str(by))) for of, by in p.units))
+            for i, p in enumerate(self.parameters)
+            if p.units and p.log and all(by in self.names for _, by in p.units)
+        )
+        told = {i for term in proposed for i in (term.amplitude, *(k for _, k in term.powers))}
+        floors = [i for i in range(len(self.parameters)) if i not in told]
+        plain = [
+            p for i, p in enumerate(self.parameters) if i not in {t.amplitude for t in proposed}
+        ]
+        if not proposed or any(p.log for p in plain):
+            return None
+        theta = np.linspace(0.3, 1.9, 2 * len(self.parameters)).reshape(2, -1)
+        inputs = [np.array([0.4, 1.3, 2.9, 0.7]) + 0.2 * i for i in range(len(self.inputs))]
+        total = theta[:, floors].sum(axis=1)[:, None]
+        for term in proposed:
+            height = theta[:, term.amplitude, None]
+            for i, k in term.powers:
+                height = height * inputs[i] ** -theta[:, k, None]
+            total = total + height
+        value = np.broadcast_to(self.predict(theta, inputs), total.shape)
+        return proposed if np.allclose(value, total, rtol=1e-13, atol=0.0) else None
 
     def index(self, name: str) -> int:
         """Place of a parameter in theta.

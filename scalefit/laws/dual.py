@@ -55,13 +55,17 @@ def chain(operand: Dual, value: Array, slope: Any) -> Dual:
     return Dual(value, {k: slope * part for k, part in operand.partials.items()})
 
 
-def _combine(value: Array, *terms: tuple[Any, Any]) -> Dual:
-    """The dual of that value whose partials are the sum of slope times operand's partials."""
+def _combine(value: Array, *terms: tuple[Any, Callable[[], Any] | None]) -> Dual:
+    """The dual of that value whose partials are the sum of slope times operand's partials.
+
+    A slope is a function, called only for an operand that has partials; None stands for 1.
+    """
     partials: Partials = {}
     for operand, slope in terms:
-        if isinstance(operand, Dual):
+        if isinstance(operand, Dual) and operand.partials:
+            factor = None if slope is None else slope()
             for k, part in operand.partials.items():
-                piece = slope * part
+                piece = part if factor is None else factor * part
                 partials[k] = partials[k] + piece if k in partials else piece
     return Dual(value, partials)
 
@@ -76,35 +80,35 @@ def _rule(name: str) -> Callable[[_Rule], _Rule]:
 
 @_rule("add")
 def _add(a: Any, b: Any) -> Dual:
-    return _combine(value_of(a) + value_of(b), (a, 1.0), (b, 1.0))
+    return _combine(value_of(a) + value_of(b), (a, None), (b, None))
 
 
 @_rule("subtract")
 def _subtract(a: Any, b: Any) -> Dual:
-    return _combine(value_of(a) - value_of(b), (a, 1.0), (b, -1.0))
+    return _combine(value_of(a) - value_of(b), (a, None), (b, lambda: -1.0))
 
 
 @_rule("multiply")
 def _multiply(a: Any, b: Any) -> Dual:
-    return _combine(value_of(a) * value_of(b), (a, value_of(b)), (b, value_of(a)))
+    return _combine(value_of(a) * value_of(b), (a, lambda: value_of(b)), (b, lambda: value_of(a)))
 
 
 @_rule("divide")
 def _divide(a: Any, b: Any) -> Dual:
     quotient = value_of(a) / value_of(b)
-    return _combine(quotient, (a, 1.0 / value_of(b)), (b, -quotient / value_of(b)))
+    return _combine(quotient, (a, lambda: 1.0 / value_of(b)), (b, lambda: -quotient / value_of(b)))
 
 
 @_rule("power")
 def _power(a: Any, b: Any) -> Dual:
     base, exponent = value_of(a), value_of(b)
     if not isinstance(b, Dual):
-        return _combine(base**exponent, (a, exponent * base ** (exponent - 1)))
+        return _combine(base**exponent, (a, lambda: exponent * base ** (exponent - 1)))
     # exp of a stored logarithm: the logarithm of an input has as few entries as there are rows,
     # where the power has as many as there are rows times problems.
     log_base = np.log(base)
     value = np.exp(exponent * log_base)
-    return _combine(value, (a, value * exponent / base), (b, value * log_base))
+    return _combine(value, (a, lambda: value * exponent / base), (b, lambda: value * log_base))
 
 
 @_rule("negative")
@@ -125,19 +129,23 @@ def _square(a: Dual) -> Dual:
 @_rule("minimum")
 def _minimum(a: Any, b: Any) -> Dual:
     first = value_of(a) <= value_of(b)
-    return _combine(np.minimum(value_of(a), value_of(b)), (a, first), (b, ~first))
+    return _combine(np.minimum(value_of(a), value_of(b)), (a, lambda: first), (b, lambda: ~first))
 
 
 @_rule("maximum")
 def _maximum(a: Any, b: Any) -> Dual:
     first = value_of(a) >= value_of(b)
-    return _combine(np.maximum(value_of(a), value_of(b)), (a, first), (b, ~first))
+    return _combine(np.maximum(value_of(a), value_of(b)), (a, lambda: first), (b, lambda: ~first))
 
 
 @_rule("logaddexp")
 def _logaddexp(a: Any, b: Any) -> Dual:
     value = np.logaddexp(value_of(a), value_of(b))
-    return _combine(value, (a, np.exp(value_of(a) - value)), (b, np.exp(value_of(b) - value)))
+    return _combine(
+        value,
+        (a, lambda: np.exp(value_of(a) - value)),
+        (b, lambda: np.exp(value_of(b) - value)),
+    )
 
 
 # Each function of one argument: its value, and its slope from the argument x and the value y.

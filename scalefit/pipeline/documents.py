@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
+from scalefit.inference.certificate import STATUSES
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, noise_of
@@ -31,8 +32,9 @@ from scalefit.inference.scores import score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
+from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate, method_named
-from scalefit.tables.runs import RunTable
+from scalefit.tables.runs import Exclusion, RunTable
 
 SAVED = "scalefit.fit/1"
 _MOST_SAVED_BYTES = 1 << 30
@@ -44,12 +46,14 @@ def number(value: Any) -> float | None:
     return plain if math.isfinite(plain) else None
 
 
-def ends(found: Interval, k: int = 0) -> dict[str, float | None]:
-    """Low and high of entry k."""
-    return {"low": number(found.low[k]), "high": number(found.high[k])}
+def ends(found: Interval, k: int = 0) -> dict[str, Any]:
+    """Low and high of entry k; an end that nothing limits is null and named as open."""
+    both = {"low": found.low[k], "high": found.high[k]}
+    wide = [name for name, value in both.items() if math.isinf(value)]
+    return {**{name: number(v) for name, v in both.items()}, **({"open": wide} if wide else {})}
 
 
-def with_value(found: Interval, k: int = 0) -> dict[str, float | None]:
+def with_value(found: Interval, k: int = 0) -> dict[str, Any]:
     """Value, low and high of entry k."""
     return {"value": number(found.value[k]), **ends(found, k)}
 
@@ -72,6 +76,7 @@ def header(schema: str, table: RunTable, runs: Observations | None, seed: int) -
             "rows_read": table.rows_read,
             "rows_used": runs.n if runs is not None else table.rows,
             "clusters": runs.clusters if runs is not None else None,
+            "cluster_by": runs.cluster_name if runs is not None else None,
             "columns": dict(table.columns),
             "derived": dict(table.derived),
             "excluded": [{"row": e.row, "reason": e.reason} for e in table.excluded],
@@ -90,7 +95,16 @@ def fit_document(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 
 def fitted(estimate: Estimate) -> dict[str, Any]:
-    """One fitted law."""
+    """One fitted law, looked at from every side."""
+    return {
+        **summary(estimate),
+        "diagnostics": diagnosis.document(estimate.diagnostics, estimate.fit.runs),
+        "notes": notes(estimate.notes),
+    }
+
+
+def summary(estimate: Estimate) -> dict[str, Any]:
+    """One fitted law, with the doubts that the fit and its refits bring."""
     fit, draws = estimate.fit, estimate.draws
     certificate = fit.certificate
     return {
@@ -127,7 +141,7 @@ def fitted(estimate: Estimate) -> dict[str, Any]:
         },
         "derived": {name: with_value(found) for name, found in estimate.derived.items()},
         "sigma": number(noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))),
-        "notes": notes([*fit.notes, *draws.notes]),
+        "notes": notes(tuple(dict.fromkeys((*fit.notes, *draws.notes)))),
     }
 
 
@@ -140,7 +154,7 @@ def _objective(fit: Fit) -> dict[str, Any]:
 def interval_of(draws: Draws, level: float) -> dict[str, Any]:
     """What made the intervals."""
     return {
-        "method": draws.method.words,  # type: ignore[attr-defined]
+        "method": draws.method.words,
         "level": level,
         "df": number(draws.df),
         "clusters": draws.clusters,
@@ -348,6 +362,9 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "runs": _arrays(estimate.fit.runs),
             "theta": [float(v) for v in estimate.fit.theta],
             "draws": [[float(v) for v in row] for row in estimate.draws.theta],
+            "number": [int(k) for k in estimate.draws.number],
+            "draw_notes": notes(estimate.draws.notes),
+            "fit_notes": notes(estimate.fit.notes),
             "failed": list(estimate.draws.failed),
             "tried": estimate.draws.tried,
             "objective": _spelled(estimate.fit.objective),
@@ -377,6 +394,8 @@ def _arrays(runs: Observations) -> dict[str, Any]:
         "row": [int(x) for x in runs.row],
         "scale": [float(x) for x in runs.scale],
         "scale_name": runs.scale_name,
+        "cluster_name": runs.cluster_name,
+        "beside": {k: [number(x) for x in v] for k, v in runs.beside.items()},
     }
 
 
@@ -453,11 +472,19 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         row=np.array(arrays["row"], dtype=np.int64),
         scale=_floats(arrays["scale"]),
         scale_name=str(arrays["scale_name"]),
+        cluster_name=str(arrays["cluster_name"]),
+        beside={
+            str(k): np.array([np.nan if x is None else _real(x) for x in v])
+            for k, v in arrays["beside"].items()
+        },
     )
     theta = _floats(part["theta"])
     if theta.size != len(law.parameters) or {len(row) for row in part["draws"]} - {theta.size}:
         raise ValueError("the number of parameters does not fit the law")
-    sizes = {v.size for v in (*runs.inputs.values(), runs.loss, runs.weight, runs.scale)}
+    rowwise = (*runs.inputs.values(), runs.loss, runs.weight, runs.scale, *runs.beside.values())
+    sizes = {v.size for v in rowwise}
+    if len(part["number"]) != len(part["draws"]):
+        raise ValueError("the numbers of the refits do not fit the refits")
     if len(sizes | {runs.cluster.size, runs.row.size}) != 1:
         raise ValueError("columns of the runs differ in length")
     again = fit_law(
@@ -472,38 +499,65 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         raise InputError(
             "the saved fit does not come out of its own runs again", "fit the runs anew"
         )
+    again = _as_searched(again, one, _notes(part["fit_notes"]))
     method = method_named(str(part["method"]), max(20, int(part["tried"])))
     draws = np.array([_floats(row) for row in part["draws"]]).reshape(-1, theta.size)
     return Estimate(
         fit=again,
         draws=Draws(
+            fit=again,
             theta=draws,
+            number=np.array([int(k) for k in part["number"]], dtype=np.int64),
             estimate=again.theta,
             method=method,
             df=method.df(runs),
             clusters=runs.clusters,
             tried=int(part["tried"]),
             failed=tuple(int(k) for k in part["failed"]),
-            notes=tuple(
-                Note(n["code"], n["severity"], n["message"])
-                for n in one["notes"]
-                if n["code"] in ("no-interval", "failed-replicates")
-            ),
+            notes=_notes(part["draw_notes"]),
         ),
         level=_real(part["level"]),
         roles={str(k): str(v) for k, v in part["roles"].items()},
-        table=_table_of(document["runs"], runs),
+        table=_table_of(document["runs"], runs, part["roles"]),
         seed=int(document["seed"]),
     )
 
 
-def _table_of(about: Mapping[str, Any], runs: Observations) -> RunTable:
+def _as_searched(again: Fit, one: Mapping[str, Any], told: tuple[Note, ...]) -> Fit:
+    """A fit that was found again from its end, with what the search for it showed.
+
+    What the search found amiss stands; what the repetition finds worse stands as well.
+    """
+    found, status = one["certificate"], str(one["status"])
+    if status not in STATUSES:
+        raise ValueError(f"{shown(status)} is no status")
+    own = again.certificate
+    worse = STATUSES.index(own.status) > STATUSES.index(status)
+    certificate = replace(
+        own,
+        status=own.status if worse else STATUSES[STATUSES.index(status)],
+        starts=int(found["starts"]),
+        agree=int(found["agree"]),
+        minima=int(found["minima"]),
+    )
+    kept = tuple(dict.fromkeys((*told, *again.notes))) if worse else told
+    return replace(again, certificate=certificate, notes=kept)
+
+
+def _notes(given: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(Note(n["code"], n["severity"], n["message"]) for n in given)
+
+
+def _table_of(about: Mapping[str, Any], runs: Observations, roles: Mapping[str, str]) -> RunTable:
+    columns = {str(roles[name]): values for name, values in runs.inputs.items()}
     return RunTable(
-        table=pa.table({**runs.inputs, "L": runs.loss}),
+        table=pa.table({**columns, runs.scale_name: runs.scale, "L": runs.loss}),
         columns={str(k): str(v) for k, v in about["columns"].items()},
         derived={str(k): str(v) for k, v in about["derived"].items()},
         source=str(about["source"]),
         sha256=str(about["sha256"]),
         rows_read=int(about["rows_read"]),
         row=runs.row,
+        excluded=tuple(Exclusion(int(e["row"]), str(e["reason"])) for e in about["excluded"]),
+        notes=_notes(about["notes"]),
     )

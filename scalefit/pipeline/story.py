@@ -18,6 +18,7 @@ from scalefit.inference.forecasts import LawError, noise_of
 from scalefit.inference.prediction import Prediction, decades_beyond, loss_band
 from scalefit.inference.scores import Score, score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
+from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate
 from scalefit.tables import figures
 from scalefit.tables.reports import Figure, Section
@@ -73,6 +74,16 @@ def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table
     return _with_units(pa.table(columns), {**_UNITS, "fitted": _UNITS["L"]})
 
 
+def notes_table(notes: Sequence[Note]) -> pa.Table:
+    """Notes, one row each."""
+    return pa.table(
+        {
+            key: pa.array([getattr(n, key) for n in notes], pa.string())
+            for key in ("code", "severity", "message")
+        }
+    )
+
+
 def _range(table: RunTable, role: str) -> tuple[str, str]:
     if role not in table.table.column_names:
         return "", ""
@@ -80,6 +91,8 @@ def _range(table: RunTable, role: str) -> tuple[str, str]:
     if not pa.types.is_floating(column.type) or not table.rows:
         return "", ""
     values = np.concatenate([np.asarray(np.from_dlpack(c)) for c in column.chunks if len(c)])
+    if np.isnan(values).all():
+        return "", ""
     return human(float(np.nanmin(values))), human(float(np.nanmax(values)))
 
 
@@ -95,6 +108,8 @@ def parameters_section(estimate: Estimate) -> Section:
             remark = "fixed"
         elif name in c.bounds:
             remark = "on its bound: not determined"
+        elif name in estimate.undetermined:
+            remark = "cannot be separated from the others"
         spread = _spread(one)
         rows.append(
             (
@@ -128,9 +143,10 @@ def parameters_section(estimate: Estimate) -> Section:
         rows=tuple(rows),
         numeric=frozenset({1, 2, 3}),
         table=table,
-        notes=(*fit.notes, *estimate.draws.notes),
+        notes=estimate.notes,
         footer=(
             interval_words(estimate.draws, estimate.level),
+            *diagnosis.short_words(estimate.diagnostics),
             f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
             f"score {_score_words(c.score)}, condition number {c.kappa:.2g}, {agreed}.",
         ),
@@ -164,20 +180,24 @@ def interval_words(draws: Draws, level: float) -> str:
     df = f", {draws.df:g} degrees of freedom" if math.isfinite(draws.df) else ""
     failed = f", {len(draws.failed)} of {draws.tried} refits failed" if draws.failed else ""
     return (
-        f"{100 * level:g} % intervals: {draws.method.words}{df}, "  # type: ignore[attr-defined]
+        f"{100 * level:g} % intervals: {draws.method.words}{df}, "
         f"{draws.tried} refits over {draws.clusters} clusters{failed}."
     )
 
 
 def _spread(found: Interval) -> float:
-    width = float(found.high[0] - found.low[0]) / 4
+    ends = [abs(float(e[0] - found.value[0])) for e in (found.low, found.high)]
+    # Where one end is open the other one tells how many digits mean something.
+    width = min(ends) / 2 if any(map(math.isinf, ends)) else float(sum(ends)) / 4
     return width if math.isfinite(width) and width > 0 else float("nan")
 
 
 def _ends(found: Interval, spread: float, k: int = 0) -> tuple[str, str]:
-    if not (math.isfinite(found.low[k]) and math.isfinite(found.high[k])):
+    both = (float(found.low[k]), float(found.high[k]))
+    if any(math.isnan(end) for end in both):
         return "none", "none"
-    return as_precise_as(float(found.low[k]), spread), as_precise_as(float(found.high[k]), spread)
+    low, high = ("open" if math.isinf(end) else as_precise_as(end, spread) for end in both)
+    return low, high
 
 
 def _column(values: Iterable[Any]) -> pa.Array[Any]:
@@ -648,7 +668,7 @@ def residual_figure(estimate: Estimate) -> Figure:
 
 def forecast_figure(compared: Compared, level: float) -> Figure | None:
     """Forecast errors of the compared laws; None if there are no forecasts."""
-    from scalefit.inference.uncertainty.student import t_quantile
+    from scalefit.core.tails import t_quantile
 
     series = []
     for one in compared.comparison.laws:
@@ -656,7 +676,8 @@ def forecast_figure(compared: Compared, level: float) -> Figure | None:
         if not told.count:
             continue
         reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in told.df])
-        middle = 100 * np.expm1(-told.error)
+        # With the sign of the table beside it: actual less forecast.
+        middle = 100 * told.error
         width = 100 * reach * np.sqrt(told.variance)
         series.append(
             figures.Forecasts(

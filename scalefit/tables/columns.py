@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -14,9 +14,11 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
+from scalefit.tables import units
 from scalefit.tables.doubts import (
     BITS_PER_BYTE,
     COMPUTE_NOT_6ND,
+    INPUT_DERIVED,
     ROLE_AMBIGUOUS,
     UNIT_CONVERTED,
 )
@@ -44,35 +46,45 @@ class Role:
 
 
 NON_EMBEDDING = (
-    "params_nonembed", "params_no_embed", "params_non_embedding", "non_embedding_params", "N_ne",
-    "num_non_embedding_params", "scaling_params",
+    "params_nonembed", "params_no_embed", "params_non_embed", "params_non_embedding",
+    "non_embedding_params", "non_embedding_parameters", "N_ne", "N_nonembed", "n_nonembed",
+    "num_non_embedding_params", "n_params_non_embedding", "scaling_params",
 )  # fmt: skip
-ACTIVE = ("params_active", "active_params")
-TOTAL = ("params_total", "total_params", "params_all", "n_params_all")
+ACTIVE = ("params_active", "active_params", "activated_params", "num_active_params", "N_active")
+TOTAL = (
+    "params_total", "total_params", "params_all", "n_params_all", "total_parameter_count",
+    "total_parameters", "num_total_params", "N_total",
+)  # fmt: skip
 
 ROLES: Mapping[str, Role] = {
     role.name: role
     for role in (
         Role("N", "model parameters", "parameters", (
             "params", "n_params", "num_params", "parameter_count", "n_parameters",
+            "num_parameters", "param_count", "model_params", "model_parameters",
             "model_num_parameters", "parameters", *TOTAL, *NON_EMBEDDING, *ACTIVE,
             "model_size", "size",
         ), ("param", "size")),
         Role("D", "training tokens", "tokens", (
             "tokens", "n_tokens", "num_tokens", "tokens_seen", "total_tokens", "tokens_trained",
             "train_tokens", "training_tokens", "consumed_tokens", "num_input_tokens_seen",
-            "throughput/total_tokens",
+            "throughput/total_tokens", "trained_tokens", "token_count", "n_tokens_seen",
+            "num_train_tokens", "pretraining_tokens", "pretraining_data_size",
         ), ("token", "data", "sample", "example", "character")),
         Role("C", "training compute", "FLOP", (
             "flops", "flop", "train_flops", "training_flops", "total_flops", "total_flos",
-            "compute", "flops_budget", "budget", "total_gflops", "throughput/total_gflops",
-            "total_petaflops", "throughput/total_petaflops",
+            "compute", "flops_budget", "compute_budget", "train_compute", "training_compute",
+            "budget", "throughput/total_flops", "flops_used", "flops_6nd", "C_6ND",
         ), ("flop", "compute", "gmac", "budget")),
         Role("L", "final loss", "nats per token", (
             "val_loss", "validation_loss", "eval_loss", "test_loss", "loss_validation", "loss",
             "final_loss", "lm_loss", "CE_loss", "CrossEntropyLoss", "train/CE_loss",
-            "loss_metrics/global_avg_loss", "train_loss", "training_loss", "bpb", "val_bpb",
-            "eval_bpb", "ppl", "val_ppl", "eval_ppl", "perplexity", "val_perplexity",
+            "loss_metrics/global_avg_loss", "validation_metrics/loss", "valid_loss", "dev_loss",
+            "heldout_loss", "train_loss", "training_loss", "eval/CE_loss", "val_CE_loss", "nll",
+            "val_nll", "cross_entropy", "val_cross_entropy", "bpb", "val_bpb", "eval_bpb",
+            "bits_per_byte", "bpc", "bits_per_char", "bits_per_token", "ppl", "val_ppl",
+            "eval_ppl", "test_ppl", "perplexity", "val_perplexity", "eval_perplexity", "log_ppl",
+            "log_perplexity",
         ), ("loss", "bpb", "ppl", "perplexity", "error")),
         Role("run", "name of the run", "", ("run_name", "run_id", "Name", "model_tag"),
              ("run", "name", "model"), text=True),
@@ -87,6 +99,14 @@ ROLES: Mapping[str, Role] = {
         Role("loss_se", "standard error of the loss", "nats per token", (
             "stderr", "loss_stderr", "acc_stderr,none",
         ), ("stderr", "std", "_se")),
+        Role("tries", "settings tried for this row", "", (
+            "n_tries", "num_tries", "trials", "n_trials", "num_trials",
+        ), ("tries", "trial")),
+        Role("status", "how the run ended", "", ("run_status", "run_state"), ("status", "state"),
+             text=True),
+        Role("schedule_done", "whether the loss was read after the whole schedule", "", (
+            "decay_done", "annealed", "fully_decayed",
+        ), ("schedule", "decay"), text=True),
         Role("U", "unique tokens", "tokens", ("unique_tokens",), ("unique",)),
         Role("lr", "learning rate", "", (
             "learning_rate", "optimizer.learning_rate", "peak_lr", "max_lr",
@@ -109,15 +129,8 @@ ROLES: Mapping[str, Role] = {
 CORE = ("N", "D", "C", "L", "x")
 _SAME_AS_L = ("loss", "y")
 _SPLIT = ("train", "val", "eval", "test")
-_FLOP_WORDS = {
-    prefix + noun: factor
-    for short, long, factor in (
-        ("g", "giga", 1e9), ("t", "tera", 1e12), ("p", "peta", 1e15),
-        ("e", "exa", 1e18), ("z", "zetta", 1e21),
-    )
-    for prefix in (short, long)
-    for noun in ("flop", "flops", "flos")
-}  # fmt: skip
+# Counts that are large enough to be written in millions or more.
+COUNTS = ("N", "D", "C", "U", "batch")
 
 
 @dataclass(frozen=True)
@@ -212,48 +225,90 @@ def missing(role: str, names: Sequence[str]) -> InputError:
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
 
 
-def convert(role: str, column: str, values: Array) -> tuple[Array, str, tuple[Note, ...]]:
+def convert(
+    role: str, column: str, values: Array, stated: str | None = None
+) -> tuple[Array, str, tuple[Note, ...]]:
     """Values in the unit that scalefit works in, as far as the column's name says its own.
+
+    Args:
+        role: What the column is.
+        column: Its name in the source.
+        values: As read, shape (rows,).
+        stated: The unit if the source itself states it, as a table from `scalefit ingest` does.
 
     Returns:
         The values, shape (rows,), their unit, and a note if anything was changed or kept.
     """
-    words = set(re.split(r"[^a-z0-9]+", column.casefold()))
-    factor = next((_FLOP_WORDS[word] for word in words if word in _FLOP_WORDS), None)
-    if role == "C" and factor is not None and "per" not in words:
-        told = f"column {shown(column)!r} was multiplied by {factor:.0e} to give FLOP"
-        return values * factor, "FLOP", (UNIT_CONVERTED.note(told),)
-    if role == "L" and words & {"ppl", "perplexity"}:
-        told = f"column {shown(column)!r} is a perplexity; its logarithm is used as loss in nats"
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(values), "nats per token", (UNIT_CONVERTED.note(told),)
-    if role == "L" and "bpb" in words:
-        told = f"column {shown(column)!r} is kept in bits per byte, not nats per token"
-        return values, "bits per byte", (BITS_PER_BYTE.note(told),)
-    if role == "L" and not _is_loss(column):
-        return values, "", ()
+    if stated is not None:
+        return values, stated, ()
+    if role in COUNTS:
+        factor = units.split(column)[1]
+        unit = ROLES[role].unit
+        if factor == 1:
+            return values, unit, ()
+        told = f"column {shown(column)!r} was multiplied by {factor:.10g} to give {unit}"
+        return values * factor, unit, (UNIT_CONVERTED.note(told),)
+    if role == "L":
+        return _converted_loss(column, values)
     return values, ROLES[role].unit if role in ROLES else "", ()
 
 
+def _converted_loss(column: str, values: Array) -> tuple[Array, str, tuple[Note, ...]]:
+    unit = units.loss_unit(column)
+    if unit is units.NATS:
+        return values, unit.name if _is_loss(column) else "", ()
+    doubt = BITS_PER_BYTE if unit in units.KEPT else UNIT_CONVERTED
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = unit.turn(values)
+    return turned, unit.name, (doubt.note(f"column {shown(column)!r} {unit.words}"),)
+
+
 def derive(values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, str]]:
-    """The one of N, D and C that is missing, from the other two by C = 6 N D.
+    """What is missing of N, D and C: D from steps and batch, then one of the three by C = 6 N D.
 
     Returns:
-        The derived role with its values, and the role with the rule `6ND`; both empty if
-        nothing or more than one is missing.
+        Each derived role with its values, and with its rule; both empty where nothing is missing
+        or too much is. What is given is never overwritten.
 
     Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
     """
-    rules: dict[str, Callable[[], Array]] = {
-        "C": lambda: 6 * values["N"] * values["D"],
-        "N": lambda: values["C"] / (6 * values["D"]),
-        "D": lambda: values["C"] / (6 * values["N"]),
-    }
-    lacking = [role for role in rules if role not in values]
-    if len(lacking) != 1:
-        return {}, {}
+    found: dict[str, Array] = {}
+    told: dict[str, str] = {}
     with np.errstate(all="ignore"):
-        return {lacking[0]: rules[lacking[0]]()}, {lacking[0]: "6ND"}
+        for role, needs, rule, from_them in _RULES:
+            known = {**values, **found}
+            if role not in known and all(need in known for need in needs):
+                found[role] = from_them(*(known[need] for need in needs))
+                told[role] = rule
+    return found, told
+
+
+# In this order: what was counted comes before what is only approximated.
+_RULES: tuple[tuple[str, tuple[str, ...], str, Callable[..., Array]], ...] = (
+    ("D", ("N", "step", "batch"), "steps x tokens per step", lambda _, step, batch: step * batch),
+    ("C", ("N", "D"), "6ND", lambda N, D: 6 * N * D),
+    ("N", ("C", "D"), "6ND", lambda C, D: C / (6 * D)),
+    ("D", ("C", "N"), "6ND", lambda C, N: C / (6 * N)),
+)
+
+
+def derivable(given: Collection[str]) -> dict[str, str]:
+    """What `derive` would give from columns of these roles: each role with its rule."""
+    told: dict[str, str] = {}
+    for role, needs, rule, _ in _RULES:
+        known = {*given, *told}
+        if role not in known and known.issuperset(needs):
+            told[role] = rule
+    return told
+
+
+def derivations(rules: Mapping[str, str]) -> tuple[Note, ...]:
+    """A note for each of N and D that no column gives, with the rule it was derived by."""
+    return tuple(
+        INPUT_DERIVED.note(f"no column plays {role} ({ROLES[role].meaning}); derived by {rule}")
+        for role, rule in rules.items()
+        if role != "C"
+    )
 
 
 def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
@@ -271,8 +326,9 @@ def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
 
 def size_definition(column: str) -> str:
     """What a column's name says of N: `non-embedding`, `active`, `total` or `unknown`."""
+    base = fold(units.split(column)[0])
     for names, what in ((NON_EMBEDDING, "non-embedding"), (ACTIVE, "active"), (TOTAL, "total")):
-        if fold(column) in {fold(name) for name in names}:
+        if base in {fold(name) for name in names}:
             return what
     return "unknown"
 
@@ -298,7 +354,13 @@ def _hits(role: Role, names: Sequence[str]) -> list[str]:
     rank = {fold(alias): place for place, alias in reversed(list(enumerate(role.aliases)))}
     # Case tells single letters apart (D is tokens, d is anything), so those are never folded.
     rank |= {fold(role.name): -1} if len(role.name) > 1 else {}
-    hits = sorted((n for n in names if fold(n) in rank), key=lambda n: (rank[fold(n)], n))
+    bases = {name: _base(role, name) for name in names}
+    exact = [name for name in names if bases[name] == role.name]
+    if exact:
+        return exact
+    hits = sorted(
+        (n for n in names if fold(bases[n]) in rank), key=lambda n: (rank[fold(bases[n])], n)
+    )
     if role.name != "L":
         return hits
     split = [hit for hit in hits if any(word in hit.casefold() for word in _SPLIT)]
@@ -307,9 +369,19 @@ def _hits(role: Role, names: Sequence[str]) -> list[str]:
     return hits or (["y"] if "x" in names and "y" in names else [])
 
 
+def _base(role: Role, name: str) -> str:
+    """The name without the unit that such a role may have in it."""
+    if role.name == "L":
+        return units.without_loss_unit(name)
+    # Bare TFLOPs are mostly a speed, and no speed is the compute of a run.
+    if role.name not in COUNTS or units.is_rate(name) or fold(name).startswith(("tflop", "teraf")):
+        return name
+    return units.split(name)[0]
+
+
 def _is_loss(column: str) -> bool:
     known = {fold(alias) for alias in (*ROLES["L"].aliases, "L")}
-    return fold(column) in known or "loss" in column.casefold()
+    return fold(units.without_loss_unit(column)) in known or "loss" in column.casefold()
 
 
 def _near(name: str, names: Sequence[str], why: str) -> str:

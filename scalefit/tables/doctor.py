@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, codes, floats
+from scalefit.tables.histories import RISE, ends
 from scalefit.tables.runs import RunTable
 
 _SAME_SCALE = 0.02
@@ -20,10 +22,12 @@ _FEWEST_SCALES = 5
 _FEWEST_SIZES = 5
 _GAP_DECADES = 2.5
 _OUTLYING = 6.0
-_RISE = 0.1
+_BOUNDED = frozenset(
+    {"acc", "accuracy", "f1", "em", "bleu", "rouge", "score", "winrate", "auc", "mcc", "mmlu"}
+)
 _SENSE = {"N": (1e3, 1e14), "D": (1e5, 1e16), "L": (0.0, 20.0)}
-# Beyond this the surface below would need more memory than the table itself.
-_MOST_ROWS_FOR_SURFACE = 500_000
+# A surface of six terms needs no more rows than this, evenly spaced, to lie where it should.
+_ROWS_FOR_SURFACE = 50_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class _Chart:
         row: Number of each row in the source.
         definition: What the name of the N column says of embeddings.
         copies: For each row, whether an earlier one agrees with it in every column.
+        metric: Name of the column that plays L.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
             an ordinary one explains; None where there is too little to draw it from.
     """
@@ -49,6 +54,7 @@ class _Chart:
     row: IntArray
     definition: str
     copies: Mask
+    metric: str
     surface: tuple[Array, float] | None
 
     def rows(self, where: Mask | IntArray, most: int = 8) -> str:
@@ -102,6 +108,7 @@ def _chart(runs: RunTable) -> _Chart:
         row=runs.row,
         definition=(facts or {}).get(b"definition", b"").decode(),
         copies=_copies(runs),
+        metric=runs.columns.get("L", ""),
         surface=None,
     )
     return _Chart(**{**vars(chart), "surface": _surface(chart)})
@@ -126,12 +133,12 @@ def _copies(runs: RunTable) -> Mask:
 def _surface(chart: _Chart) -> tuple[Array, float] | None:
     """Residuals from a quadratic in the logs by least absolute deviations, and R squared."""
     axes = chart.axes()
-    if "L" not in chart.values or not axes or chart.row.size > _MOST_ROWS_FOR_SURFACE:
+    if "L" not in chart.values or not axes:
         return None
     logs = [_standard(np.log(chart.values[role])) for role in axes]
-    terms = [np.ones(chart.row.size), *logs]
-    terms += [a * b for i, a in enumerate(logs) for b in logs[i:]]
-    design, loss = np.stack(terms, axis=-1), np.log(chart.values["L"])
+    whole = np.log(chart.values["L"])
+    step = -(-whole.size // _ROWS_FOR_SURFACE)
+    design, loss = np.stack(list(_terms([log[::step] for log in logs])), axis=-1), whole[::step]
     if loss.size < 2 * design.shape[1] + 2:
         return None
     plain = loss - design @ np.linalg.lstsq(design, loss, rcond=None)[0]
@@ -139,13 +146,35 @@ def _surface(chart: _Chart) -> tuple[Array, float] | None:
     # Adjusted for the number of terms, which alone explain a share of any noise.
     freedom = (loss.size - 1) / (loss.size - design.shape[1])
     explained = 1 - freedom * float((plain**2).sum()) / total if total > 0 else 1.0
-    residual = plain
+    residual, theta = plain, np.zeros(design.shape[1])
     for _ in range(30):
         # Reweighting by 1/|r| turns least squares into least absolute deviations.
         root = 1 / np.sqrt(np.maximum(np.abs(residual), 1e-6))
         theta = np.linalg.lstsq(design * root[:, None], loss * root, rcond=None)[0]
         residual = loss - design @ theta
-    return residual, explained
+    # Term by term, so that the surface of very many rows is never a matrix.
+    for weight, term in zip(theta, _terms(logs), strict=True):
+        whole = whole - weight * term
+    return whole, explained
+
+
+def _terms(logs: Sequence[Array]) -> Iterator[Array]:
+    """One, each logarithm, and their products two by two."""
+    yield np.ones(logs[0].size)
+    yield from logs
+    yield from (a * b for i, a in enumerate(logs) for b in logs[i:])
+
+
+def _settings(keys: Sequence[Array]) -> tuple[IntArray, IntArray]:
+    """A number for each row, equal where all keys are, and how many rows have each number."""
+    order = np.lexsort(keys)
+    new = np.zeros(order.size, np.bool_)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= key[order][1:] != key[order][:-1]
+    number = np.empty(order.size, np.int64)
+    number[order] = np.cumsum(new) - 1
+    return number, np.bincount(number).astype(np.int64)
 
 
 def _standard(values: Array) -> Array:
@@ -195,7 +224,10 @@ def _gaps(chart: _Chart) -> Iterator[Note]:
 def _design(chart: _Chart) -> Iterator[Note]:
     if chart.axes() != ("N", "D"):
         return
-    pairs = np.unique(np.log(np.stack([chart.values["N"], chart.values["D"]], -1)), axis=0)
+    number, counts = _settings([chart.values["N"], chart.values["D"]])
+    first = np.empty(counts.size, np.int64)
+    first[number[::-1]] = np.arange(number.size)[::-1]
+    pairs = np.log(np.stack([chart.values["N"][first], chart.values["D"][first]], -1))
     if len(pairs) < 3 or (np.ptp(pairs, axis=0) < _SAME_SCALE).any():
         return
     r = float(np.corrcoef(pairs.T)[0, 1])
@@ -224,8 +256,8 @@ def _scales(chart: _Chart) -> Iterator[Note]:
             )
 
 
-def _budgets(chart: _Chart) -> Iterator[Mask]:
-    """Rows of each compute budget, if the table is made of budgets with several sizes."""
+def _budgets(chart: _Chart) -> list[IntArray]:
+    """Places of the rows of each budget, if the table is made of budgets of several sizes."""
     C, N = chart.values["C"], chart.values["N"]
     order = np.argsort(C, kind="stable")
     edges = np.flatnonzero(np.diff(np.log(C[order])) > _BUDGET_WIDTH / 2) + 1
@@ -237,20 +269,16 @@ def _budgets(chart: _Chart) -> Iterator[Mask]:
         and np.ptp(np.log(N[group])) > np.log(2)
         and np.ptp(np.log(C[group])) < _BUDGET_WIDTH
     ]
-    if len(found) >= 2 and sum(map(len, found)) >= chart.row.size / 2:
-        for group in found:
-            mask = np.zeros(chart.row.size, np.bool_)
-            mask[group] = True
-            yield mask
+    return found if len(found) >= 2 and sum(map(len, found)) >= chart.row.size / 2 else []
 
 
 def _isoflop(chart: _Chart) -> Iterator[Note]:
     if not {"N", "C", "L"} <= set(chart.values):
         return
     edge, few = [], []
-    for mask in _budgets(chart):
-        N, loss = chart.values["N"][mask], chart.values["L"][mask]
-        budget = human(float(np.median(chart.values["C"][mask])))
+    for group in _budgets(chart):
+        N, loss = chart.values["N"][group], chart.values["L"][group]
+        budget = human(float(np.median(chart.values["C"][group])))
         best = N[np.argmin(loss)]
         if best in (N.min(), N.max()):
             edge.append(f"{budget} ({'smallest' if best == N.min() else 'largest'}, {human(best)})")
@@ -264,6 +292,24 @@ def _isoflop(chart: _Chart) -> Iterator[Note]:
     if few:
         yield doubts.ISOFLOP_FEW.note(
             f"{_count(len(few), 'budget')} short of {_FEWEST_SIZES} sizes: {', '.join(few[:6])}"
+        )
+
+
+def _budget_gaps(chart: _Chart) -> Iterator[Note]:
+    if not {"N", "C", "L"} <= set(chart.values):
+        return
+    budgets = [float(np.median(chart.values["C"][group])) for group in _budgets(chart)]
+    steps = np.diff(np.log10(budgets))
+    # Three steps tell what is usual; a ladder need not be exact to be a ladder.
+    if steps.size < 3:
+        return
+    usual = float(np.median(steps))
+    wide = np.flatnonzero((steps > 1.7 * usual) & (steps > 0.3))
+    if wide.size:
+        between = ", ".join(f"{human(budgets[k])} and {human(budgets[k + 1])}" for k in wide[:4])
+        yield doubts.BUDGET_GAP.note(
+            f"budgets mostly lie {usual:.2g} decades apart, but none lies between {between};"
+            " were these runs lost or left out?"
         )
 
 
@@ -334,20 +380,16 @@ def _ends(chart: _Chart) -> Iterator[Note]:
     clock = next((chart.values[r] for r in ("step", "D") if r in chart.values), None)
     if chart.run is None or clock is None or "L" not in chart.values:
         return
-    order = np.lexsort((clock, chart.run))
-    starts = np.flatnonzero(np.diff(chart.run[order], prepend=-1))
-    counts = np.diff(np.append(starts, order.size))
-    loss = chart.values["L"][order]
-    lowest = np.minimum.reduceat(loss, starts)
-    final = starts + counts - 1
-    bad = (counts >= 5) & (loss[final] > (1 + _RISE) * lowest)
-    if bad.any():
-        first = int(np.flatnonzero(bad)[0])
-        name = shown(chart.names[chart.run[order][starts[first]]], 40)
+    found = ends(chart.run, clock, chart.values["L"])
+    bad = np.flatnonzero(found.diverged())
+    if bad.size:
+        first = bad[0]
+        name = shown(chart.names[found.run[first]], 40)
         yield doubts.DIVERGED_END.note(
-            f"{_count(int(bad.sum()), 'run')} at the end over {_RISE:.0%} above the lowest loss"
-            f" of the run, such as {name!r} ({lowest[first]:.4g}, then {loss[final[first]]:.4g}):"
-            f" {chart.rows(order[final[bad]])}"
+            f"{_count(bad.size, 'run')} at the end over {RISE:.0%} above the lowest loss"
+            f" of the run, such as {name!r} ({found.lowest[first]:.4g}, then"
+            f" {found.last[first]:.4g}): {chart.rows(found.final[bad])};"
+            " leave such runs out with --drop-diverged"
         )
 
 
@@ -418,13 +460,11 @@ def _replicates(chart: _Chart) -> Iterator[Note]:
     if not axes or "L" not in chart.values:
         return
     own = ~chart.copies
-    settings = np.stack([np.nan_to_num(chart.values[role][own]) for role in parts], -1)
-    _, inverse, counts = np.unique(settings, axis=0, return_inverse=True, return_counts=True)
+    inverse, counts = _settings([np.nan_to_num(chart.values[role][own]) for role in parts])
     again = counts > 1
     if not again.any():
         return
     logs = np.log(chart.values["L"][own])
-    inverse = inverse.ravel()
     mean = np.bincount(inverse, logs) / counts
     freedom = int((counts - 1).sum())
     noise = float(np.sqrt(((logs - mean[inverse]) ** 2).sum() / freedom))
@@ -434,7 +474,45 @@ def _replicates(chart: _Chart) -> Iterator[Note]:
     )
 
 
+def _tuning(chart: _Chart) -> Iterator[Note]:
+    scale = chart.scale()
+    if scale is None or "tries" not in chart.values:
+        return
+    known = np.isfinite(chart.values["tries"])
+    tries = chart.values["tries"][known]
+    if known.sum() < 5 or np.ptp(tries) == 0 or np.ptp(scale[known]) == 0:
+        return
+    r = float(np.corrcoef(_ranks(scale[known]), _ranks(tries))[0, 1])
+    if abs(r) > 0.5:
+        order = np.argsort(scale[known], kind="stable")
+        ends = [float(np.median(part)) for part in np.array_split(tries[order], 3)]
+        yield doubts.TUNING_VARIES.note(
+            f"tries go with scale (rank correlation {r:+.2f}): about {ends[0]:g} behind a small"
+            f" run, {ends[-1]:g} behind a large one; best-of-k alone bends the curve"
+        )
+
+
+def _counted(chart: _Chart) -> Iterator[Note]:
+    if not {"N", "D", "C"} <= chart.given or chart.row.size < 5:
+        return
+    ratio = np.log(chart.values["C"] / (6 * chart.values["N"] * chart.values["D"]))
+    if float(ratio.std()) > 0.1:
+        yield doubts.INPUT_SCATTER.note(
+            f"C / 6ND scatters by {float(ratio.std()):.0%} from row to row: some input is estimated"
+        )
+
+
+def _metric(chart: _Chart) -> Iterator[Note]:
+    words = set(re.split(r"[^a-z0-9]+", chart.metric.casefold()))
+    hit = sorted(words & _BOUNDED)
+    if hit and not words & {"loss", "bpb", "ppl", "perplexity"}:
+        yield doubts.BOUNDED_METRIC.note(
+            f"{shown(chart.metric, 40)!r} looks like a bounded metric ({hit[0]}): simple laws hold"
+            " for few of them, and a break beyond the data cannot be excluded"
+        )
+
+
 _EXAMINATIONS: tuple[Callable[[_Chart], Iterator[Note]], ...] = (
     _sense, _gaps, _definition, _twice, _names, _trajectories, _ends, _design, _scales, _isoflop,
-    _trend, _outliers, _rounding, _replicates,
+    _budget_gaps, _trend, _outliers, _rounding, _replicates, _tuning, _counted, _metric,
 )  # fmt: skip

@@ -67,6 +67,24 @@ COLUMN_UNREAD = DOUBTS.add(
         remedy="Mend the cell, or ask for the role with --col to have it checked.",
     )
 )
+COLUMN_NOT_EVERYWHERE = DOUBTS.add(
+    Doubt(
+        name="column-not-everywhere",
+        severity="warning",
+        trigger="Some of the files that are read as one table lack a column that others have.",
+        meaning="Its cells are blank in their rows, and such rows are left out where it is needed.",
+        remedy="Check that the files belong together, or give the column to all of them.",
+    )
+)
+RUNS_RENAMED = DOUBTS.add(
+    Doubt(
+        name="runs-renamed",
+        severity="warning",
+        trigger="Sources that are joined use one run name for models of different sizes.",
+        meaning="They are different runs, so the name of the source is put in front.",
+        remedy="Give every run a name of its own.",
+    )
+)
 ROLE_AMBIGUOUS = DOUBTS.add(
     Doubt(
         name="role-ambiguous",
@@ -89,17 +107,26 @@ UNIT_CONVERTED = DOUBTS.add(
     Doubt(
         name="unit-converted",
         severity="note",
-        trigger="The column's name says GFLOP, PFLOP or the like, or perplexity.",
-        meaning="Compute was turned into FLOP, perplexity into nats by the natural logarithm.",
+        trigger="A column's name says millions, GFLOP or the like, bits per token or perplexity.",
+        meaning="Counts are used one by one, compute in FLOP, losses in nats per token.",
         remedy="Rename the column if its name misleads.",
+    )
+)
+INPUT_DERIVED = DOUBTS.add(
+    Doubt(
+        name="input-derived",
+        severity="note",
+        trigger="No column gives N or D, but other columns together do.",
+        meaning="The missing one follows from C = 6 N D, or D from steps and tokens per step.",
+        remedy="Map the column with --col if there is one: the rule leaves out attention.",
     )
 )
 BITS_PER_BYTE = DOUBTS.add(
     Doubt(
         name="bits-per-byte",
         severity="note",
-        trigger="The loss column's name says bits per byte.",
-        meaning="The loss is kept in bits per byte; so are amplitudes and the irreducible loss.",
+        trigger="The loss column's name says bits per byte, or per character.",
+        meaning="The loss is kept in that unit; so are amplitudes and the irreducible loss.",
         remedy="Compare only with losses in the same unit; exponents do not depend on it.",
     )
 )
@@ -110,6 +137,24 @@ LAST_ROW_MISSING = DOUBTS.add(
         trigger="With --last, the final row of a run has no loss, so an earlier row stands for it.",
         meaning="If the run diverged, its loss is reported as better than it was.",
         remedy="Leave the run out with --where, or give its final loss.",
+    )
+)
+RUNS_DIVERGED = DOUBTS.add(
+    Doubt(
+        name="runs-diverged",
+        severity="warning",
+        trigger="With --drop-diverged, a run ends over 10 % above its lowest loss, or without one.",
+        meaning="All its rows are left out and listed among the excluded rows.",
+        remedy="See whether runs diverge more often at some sizes: then the rest is a selection.",
+    )
+)
+LOSS_SMOOTHED = DOUBTS.add(
+    Doubt(
+        name="loss-smoothed",
+        severity="note",
+        trigger="--smooth is given.",
+        meaning="A mean over earlier rows lags behind a falling loss, so it is a little too high.",
+        remedy="Take the smallest window that calms the curve.",
     )
 )
 LOSS_CONSTANT = DOUBTS.add(
@@ -155,6 +200,15 @@ ISOFLOP_FEW = DOUBTS.add(
         trigger="A budget has fewer than five model sizes.",
         meaning="The bottom of the valley is located by very few points.",
         remedy="Train at least five sizes per budget.",
+    )
+)
+BUDGET_GAP = DOUBTS.add(
+    Doubt(
+        name="budget-gap",
+        severity="warning",
+        trigger="Compute budgets form a ladder in which a rung is missing.",
+        meaning="The valley of a budget in between is not seen, and its runs may have been lost.",
+        remedy="Look for the runs of that budget, or train them.",
     )
 )
 DUPLICATE_ROWS = DOUBTS.add(
@@ -264,5 +318,140 @@ NO_SIGNAL = DOUBTS.add(
         trigger="A quadratic surface in the logs explains under 10 % of the variance of log loss.",
         meaning="The loss hardly depends on the inputs that were given.",
         remedy="Check the mapping, and whether another setting drives the loss.",
+    )
+)
+LOG_DAMAGED = DOUBTS.add(
+    Doubt(
+        name="log-damaged",
+        severity="warning",
+        trigger="A tracker's log ends in the middle of a record, or records fail their checksum.",
+        meaning="What is whole was read; the run may have crashed or may still be writing.",
+        remedy="Read it again once the run has ended; copy it again if it had.",
+    )
+)
+LOG_UNREAD = DOUBTS.add(
+    Doubt(
+        name="log-unread",
+        severity="warning",
+        trigger="One log among several in a folder cannot be read.",
+        meaning="Its run is not in the table, or only as far as other logs tell of it.",
+        remedy="Mend or move the log; give it alone to see why it fails.",
+    )
+)
+SETTINGS_UNREAD = DOUBTS.add(
+    Doubt(
+        name="settings-unread",
+        severity="warning",
+        trigger="A settings file beside a log holds more than plain lines, such as YAML tags.",
+        meaning="These settings are no columns; metrics and the other settings are read.",
+        remedy="Write the values that the fit needs as plain `key: value` lines.",
+    )
+)
+NAME_TAKEN = DOUBTS.add(
+    Doubt(
+        name="name-taken",
+        severity="note",
+        trigger="A setting of a run has the name of a metric.",
+        meaning="The column of that name holds the metric, config.NAME holds the setting.",
+        remedy="Map the one you want with --col.",
+    )
+)
+VALUE_INFINITE = DOUBTS.add(
+    Doubt(
+        name="value-infinite",
+        severity="warning",
+        trigger="A tracker logged an infinite value.",
+        meaning="It is read as missing, so the row is left out where the value is needed.",
+        remedy="Look at the run: an infinite loss means that it diverged.",
+    )
+)
+ROUNDED_LOG = DOUBTS.add(
+    Doubt(
+        name="rounded-log",
+        severity="warning",
+        trigger="A console log writes numbers with three or four digits, such as 3.07K or 2.34.",
+        meaning="Rounding is as large as the scatter of runs about a law.",
+        remedy="Read the W&B, TensorBoard or other full-precision log of the same run instead.",
+    )
+)
+COUNTER_CARRIED = DOUBTS.add(
+    Doubt(
+        name="counter-carried",
+        severity="note",
+        trigger="A tracker wrote a count of tokens, samples or FLOP at other steps than the loss.",
+        meaning="Between two values the earlier one stands, so a count may be one interval behind.",
+        remedy="Log the count together with the loss.",
+    )
+)
+RUNS_CENSORED = DOUBTS.add(
+    Doubt(
+        name="runs-censored",
+        severity="warning",
+        trigger="Runs whose status says that they failed are at least twice as frequent in one"
+        " half of the scale as in the other.",
+        meaning="They are left out, and what remains at that end are the runs that survived, whose"
+        " losses are not those of all.",
+        remedy="Mend and repeat some of the failed runs, or say that the law holds for survivors.",
+    )
+)
+SCHEDULE_UNFINISHED = DOUBTS.add(
+    Doubt(
+        name="schedule-unfinished",
+        severity="warning",
+        trigger="A status such as early-stopped or running, or schedule_done = false, stands in a"
+        " row in use.",
+        meaning="A loss in the middle of a schedule is higher than that of a run planned for that"
+        " length.",
+        remedy="Use only rows at the end of their schedule: --where 'schedule_done', or --last.",
+    )
+)
+TUNING_VARIES = DOUBTS.add(
+    Doubt(
+        name="tuning-varies",
+        severity="warning",
+        trigger="The number of tries behind a row and its scale have a rank correlation beyond"
+        " 0.5.",
+        meaning="The best of k tries is lower by 0.56, 1.03, 1.42, 1.77 deviations for k = 2, 4, 8,"
+        " 16, so that uneven tuning bends the curve and moves the irreducible loss.",
+        remedy="Tune all scales alike, or keep one try per row.",
+    )
+)
+INPUT_SCATTER = DOUBTS.add(
+    Doubt(
+        name="input-scatter",
+        severity="note",
+        trigger="C differs from a constant times 6 N D by more than 10 % from row to row.",
+        meaning="Some input is an estimate. Random errors of 10 % matter little; a constant factor"
+        " moves amplitudes and the best N, not exponents; an error that grows with scale moves"
+        " exponents.",
+        remedy="Use counts, not estimates, where you have them.",
+    )
+)
+BOUNDED_METRIC = DOUBTS.add(
+    Doubt(
+        name="bounded-metric",
+        severity="warning",
+        trigger="The column that plays L is named like an accuracy, a score or an error rate.",
+        meaning="Downstream metrics follow simple laws in a minority of published cases, and they"
+        " saturate; a break beyond the data cannot be excluded.",
+        remedy="Fit a loss if there is one, and map it from there to the metric.",
+    )
+)
+LOGGED_TWICE = DOUBTS.add(
+    Doubt(
+        name="logged-twice",
+        severity="warning",
+        trigger="Runs of two trackers end at the same step with the same loss.",
+        meaning="One run that two trackers logged is counted twice; intervals become too narrow.",
+        remedy="Keep one of them: --where \"tracker == 'wandb'\".",
+    )
+)
+NAMES_JOINED = DOUBTS.add(
+    Doubt(
+        name="names-joined",
+        severity="note",
+        trigger="Runs write one name in several ways, such as val/loss, val.loss and val_loss.",
+        meaning="They are one column, for no run has two of them.",
+        remedy="Rename one in its tracker if they mean different things.",
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,67 +16,39 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
+from scalefit.tables import status
 from scalefit.tables import where as filters
-from scalefit.tables.arrays import Mask, codes, column_of, floats
+from scalefit.tables.arrays import Mask, column_of, floats
 from scalefit.tables.columns import CORE, ROLES, Assignment
 from scalefit.tables.doubts import (
     COLUMN_UNREAD,
-    LAST_ROW_MISSING,
     LOSS_CONSTANT,
     MISSING_CELLS,
     SUBNORMAL,
 )
+from scalefit.tables.draft import Draft
+from scalefit.tables.histories import only_last, smoothed, without_diverged
+from scalefit.tables.readers import FOLDERS
 from scalefit.tables.readers.base import (
     MOST_ROWS,
     CellError,
     Loaded,
     Opened,
+    Source,
     choose,
     open_source,
 )
 from scalefit.tables.readers.cells import is_subnormal
 from scalefit.tables.readers.memory import open_memory
+from scalefit.tables.readers.packed import unpacked
+from scalefit.tables.readers.plugins import brought, named
+from scalefit.tables.readers.remote import open_remote, scheme_of
 from scalefit.tables.runs import Exclusion, RunTable
+from scalefit.tables.units import loss_unit
 
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """Everything about the rows while it is still being decided which of them stay.
-
-    Attributes:
-        values: Numeric role to its values in the unit of the role, shape (rows_read,).
-        units: Numeric role to that unit.
-        used: Which rows are still in use, shape (rows_read,).
-        reasons: Row number, counted from 1, to why it is left out.
-    """
-
-    title: str
-    assignment: Assignment
-    loaded: Loaded
-    values: Mapping[str, Array]
-    units: Mapping[str, str]
-    derived: Mapping[str, str]
-    used: Mask
-    reasons: Mapping[int, str]
-    notes: tuple[Note, ...]
-
-    def without(self, dropped: Mask, reason: Mapping[int, str] | str) -> _Draft:
-        """The same with the rows of `dropped` left out, if they were in use."""
-        gone = np.flatnonzero(dropped & self.used) + 1
-        told = {int(r): reason if isinstance(reason, str) else reason[int(r)] for r in gone}
-        used = self.used & ~dropped
-        return replace(self, used=used, reasons={**self.reasons, **told})
-
-    def noting(self, *notes: Note) -> _Draft:
-        """The same with more notes."""
-        return replace(self, notes=(*self.notes, *notes))
-
-    def column(self, role: str) -> str:
-        """What the values of a role are called in the source."""
-        return self.assignment.columns.get(role, role)
+_TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
 def read(
@@ -87,17 +59,26 @@ def read(
     keep: Sequence[str] = (),
     na: Collection[str] = (),
     last: bool = False,
+    smooth: int = 0,
+    drop_diverged: bool = False,
+    reader: str = "",
+    remote: bool = False,
 ) -> RunTable:
     """Runs from a table, with every row either in use or excluded for a reason.
 
     Args:
-        source: Path of a CSV or TSV file, `-` for standard input, or an object with
-            `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
+        source: Path of a table (CSV, TSV, JSON, Parquet, Arrow; compressed or not), of a tracker's
+            log or of a folder with such logs or Parquet files, `-` for standard input, or an object
+            with `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
         columns: Role to column name, as in `{"N": "params"}`; other roles are found by name.
         where: Keep only rows that meet this condition, such as `loss < 4 and not diverged`.
         keep: Further columns to carry along, for instance to cluster by.
         na: Words that stand for a missing number.
         last: Keep only the last row of each run, by step, else by tokens, else by place.
+        smooth: Replace each loss by the mean over so many rows of its run, up to its own.
+        drop_diverged: Leave out runs that end over 10 % above their lowest loss, or without one.
+        reader: Name of the reader to use; found by content and suffix if empty.
+        remote: Allow an address (`s3://`, `gs://`, `abfss://`, `hf://`), which opens the network.
 
     Returns:
         The table; `rows_read` is always `rows` plus the number of excluded rows.
@@ -106,28 +87,96 @@ def read(
         InputError: the source cannot be read, a cell is no number, a value that must be positive
             is not, a role is ambiguous, or no row is left.
     """
-    opened, name, title = _open(source)
+    opened, name, title = _open(source, reader, remote)
     condition = filters.parse(where) if where else None
     draft = _drafted(opened, title, columns, condition, keep, na)
     if condition:
         draft = draft.without(~_meets(draft, condition), f"--where {condition.text}")
-    draft = _without_missing(draft)
+    draft = _without_missing(_without_failed(draft))
+    if drop_diverged:
+        draft = without_diverged(draft)
+    if smooth:
+        _refuse_values(draft, ("L",))
+        draft = smoothed(draft, smooth)
     if last:
-        draft = _only_last(draft)
-    _refuse_values(draft)
+        draft = only_last(draft)
+    _refuse_values(draft, CORE)
     return _finished(draft, opened, name, keep)
 
 
-def _open(source: str | Path | Any) -> tuple[Opened, str, str]:
+def header(
+    source: str | Path | Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    reader: str = "",
+    remote: bool = False,
+) -> tuple[tuple[str, ...], Assignment]:
+    """Column names of a source and their roles, without a look at the cells.
+
+    Raises:
+        InputError: the source cannot be opened, or a role is ambiguous.
+    """
+    opened, _, _ = _open(source, reader, remote)
+    return opened.names, roles.assign(opened.names, columns)
+
+
+def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, str, str]:
     """The opened source, its name for the record, and its name for messages."""
     if isinstance(source, str | Path):
-        raw = open_source(source)
-        return choose(raw).open(raw), str(source), raw.name
+        return _open_path(source, reader, remote)
     if hasattr(source, "__arrow_c_stream__"):
         return open_memory(source), "memory", "table"
     raise InputError(
         f"{type(source).__name__} is no table", "give a path, -, or a pyarrow, pandas or Polars one"
     )
+
+
+def _open_path(given: str | Path, reader: str, remote: bool) -> tuple[Opened, str, str]:
+    """A folder of a table or of logs, one log, or else a table."""
+    if str(given) not in ("", "-") and _is_folder(Path(given)):
+        title = shown(str(given), 200)
+        return _open_folder(Path(given), title), str(given), title
+    fetch = remote and scheme_of(str(given))
+    raw = unpacked(open_remote(str(given)) if fetch else open_source(given))
+    log = None if reader or not may_be_log(raw) else _open_log(raw)
+    chosen = named(reader) if reader else None
+    return log or (chosen or choose(raw, brought)).open(raw), str(given), raw.name
+
+
+def _open_folder(folder: Path, title: str) -> Opened:
+    for reader in FOLDERS:
+        if reader.claims(folder):
+            return reader.open(folder)
+    from scalefit.tables.trackers import open_folder
+
+    return open_folder(folder, title)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # The opening of the file says what is wrong with such a path.
+        return False
+
+
+def may_be_log(source: Source) -> bool:
+    """Whether a tracker may have written a file; False spares a table the import of them all.
+
+    Of the formats of tables trackers write only CSV, and that under a name or with a header of
+    their own. A promise holds this against the logs of every tracker.
+    """
+    if source.suffix not in _TABLES or source.path is None:
+        return True
+    first = source.head().split(b"\n", 1)[0]
+    return source.path.name == "metrics.csv" or b" - " in first or b"State" in first
+
+
+def _open_log(source: Source) -> Opened | None:
+    from scalefit.tables.trackers import claimant, open_log
+
+    tracker = claimant(source)
+    return open_log(source, tracker) if tracker else None
 
 
 def _drafted(
@@ -137,7 +186,7 @@ def _drafted(
     condition: filters.Filter | None,
     keep: Sequence[str],
     na: Collection[str],
-) -> _Draft:
+) -> Draft:
     assignment = roles.assign(opened.names, asked)
     if not assignment.columns:
         raise roles.missing("L", opened.names)
@@ -152,8 +201,9 @@ def _drafted(
         raise InputError(f"{title} has {rows} rows, more than {MOST_ROWS}", "give fewer")
     values, units, notes = _converted(assignment, loaded)
     derived, rules = roles.derive(values)
+    notes += roles.derivations(rules)
     units |= {role: ROLES[role].unit for role in derived}
-    return _Draft(
+    return Draft(
         title=title,
         assignment=assignment,
         loaded=loaded,
@@ -215,18 +265,25 @@ def _converted(
         if _is_text(role):
             continue
         raw = floats(loaded.table.column(name))
-        values[role], units[role], told = roles.convert(role, name, raw)
+        stated = _stated(loaded.table.schema.field(name), role)
+        values[role], units[role], told = roles.convert(role, name, raw, stated)
         notes += told
-    perplexity = assignment.columns.get("L", "") and units.get("L") == "nats per token"
-    if perplexity and "loss_se" in values:
-        raw = floats(loaded.table.column(assignment.columns["L"]))
-        if not np.array_equal(raw, values["L"], equal_nan=True):
-            # The error of a logarithm is the relative error of what it is taken of.
-            values["loss_se"] = values["loss_se"] / raw
+    name = assignment.columns.get("L", "")
+    if {"L", "loss_se"} <= set(values) and _stated(loaded.table.schema.field(name), "L") is None:
+        # The error is in the unit of the loss, so it is turned as the loss was.
+        raw = floats(loaded.table.column(name))
+        values["loss_se"] = values["loss_se"] * loss_unit(name).scale(raw)
     return values, units, notes
 
 
-def _meets(draft: _Draft, condition: filters.Filter) -> Mask:
+def _stated(field: pa.Field[Any], role: str) -> str | None:
+    """The unit that a table of ours carries in its metadata, if the role is still the same."""
+    facts = field.metadata or {}
+    same = facts.get(b"role") == role.encode() and b"unit" in facts
+    return facts[b"unit"].decode("utf-8", "replace") if same else None
+
+
+def _meets(draft: Draft, condition: filters.Filter) -> Mask:
     known: dict[str, filters.Values] = {}
     for name in condition.names.values():
         if name in draft.loaded.table.column_names:
@@ -246,7 +303,26 @@ def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
     return np.array(column.to_pylist(), object)
 
 
-def _without_missing(draft: _Draft) -> _Draft:
+def _without_failed(draft: Draft) -> Draft:
+    """Rows of failed runs go out; rows read mid-schedule stay and are told of."""
+    told = {
+        role: draft.loaded.table.column(draft.column(role)).to_pylist()
+        for role in ("status", "schedule_done")
+        if role in draft.assignment.columns
+    }
+    if not told:
+        return draft
+    words = told.get("status", ())
+    gone = status.failed(words) & draft.used if words else np.zeros(draft.used.size, np.bool_)
+    seen = {role: values[draft.used] for role, values in draft.values.items()}
+    notes = status.censored_notes(gone[draft.used], seen)
+    reason = {int(i) + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone)}
+    draft = draft.without(gone, reason).noting(*notes)
+    early = status.unfinished(words, told.get("schedule_done"))
+    return draft.noting(*status.unfinished_notes(early, draft.used))
+
+
+def _without_missing(draft: Draft) -> Draft:
     """Rows in which a value that is needed is NaN go out, counted by column."""
     needed = [r for r in draft.values if r in CORE or r in draft.assignment.asked]
     for role in needed:
@@ -269,53 +345,19 @@ def _without_missing(draft: _Draft) -> _Draft:
     return draft
 
 
-def _only_last(draft: _Draft) -> _Draft:
-    if "run" not in draft.assignment.columns:
-        raise InputError("--last needs to know which rows are one run", "type --col run=NAME")
-    run, labels = codes(draft.loaded.table.column(draft.column("run")))
-    place = np.arange(run.size, dtype=np.float64)
-    clock = next((draft.values[r] for r in ("step", "D") if r in draft.values), place)
-    clock = np.where(np.isnan(clock), -np.inf, clock)
-    # Sorted by run, then clock, then place: the last row of a run ends its block.
-    order = np.lexsort((place, clock, run))
-    used = order[draft.used[order]]
-    final = np.append(run[used][1:] != run[used][:-1], np.ones(min(used.size, 1), np.bool_))
-    kept = np.zeros(run.size, np.bool_)
-    kept[used[final]] = True
-    missing = _ends_missing(draft, run, order, kept)
-    notes = []
-    if missing:
-        listed = ", ".join(shown(labels[i], 40) for i in missing[:5])
-        told = f"{len(missing)} runs are stood for by an earlier row, their last has no loss"
-        notes.append(LAST_ROW_MISSING.note(f"{told}: {listed}"))
-    late = np.flatnonzero(draft.used & ~kept)
-    reason = {int(i) + 1: f"not the last row of run {shown(labels[run[i]])!r}" for i in late}
-    return draft.without(~kept, reason).noting(*notes)
-
-
-def _ends_missing(draft: _Draft, run: IntArray, order: IntArray, kept: Mask) -> list[int]:
-    """Runs whose last row was left out for a missing value while an earlier one stays."""
-    gone = np.zeros(run.size, np.bool_)
-    gone[[r - 1 for r, reason in draft.reasons.items() if "blank or NaN" in reason]] = True
-    seen = order[draft.used[order] | gone[order]]
-    final = np.append(run[seen][1:] != run[seen][:-1], np.ones(min(seen.size, 1), np.bool_))
-    standing = set(run[kept].tolist())
-    return [int(run[i]) for i in seen[final] if gone[i] and int(run[i]) in standing]
-
-
-def _refuse_values(draft: _Draft) -> None:
-    """What must be positive is.
+def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:
+    """What must be positive is, among the roles that are checked.
 
     Raises:
         InputError: it is not; names the first such row.
     """
     if not draft.used.any():
         raise InputError(f"{draft.title}: no row is left", "loosen --where")
-    for role in (r for r in CORE if r in draft.values and r not in draft.derived):
+    for role in (r for r in checked if r in draft.values and r not in draft.derived):
         bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
         if bad.any():
             raise _not_positive(draft, role, int(np.flatnonzero(bad)[0]) + 1, int(bad.sum()))
-    for role in draft.derived:
+    for role in draft.derived.keys() & {*checked}:
         bad = draft.used & ~(np.isfinite(draft.values[role]) & (draft.values[role] > 0))
         if bad.any():
             row = int(np.flatnonzero(bad)[0]) + 1
@@ -323,7 +365,7 @@ def _refuse_values(draft: _Draft) -> None:
             raise InputError(f"{draft.title}, {place}: 6ND is out of reach of a double", "check N")
 
 
-def _not_positive(draft: _Draft, role: str, row: int, count: int) -> InputError:
+def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     name = draft.column(role)
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else "a finite number"
@@ -336,17 +378,19 @@ def _not_positive(draft: _Draft, role: str, row: int, count: int) -> InputError:
     )
 
 
-def _finished(draft: _Draft, opened: Opened, name: str, keep: Sequence[str]) -> RunTable:
-    chosen = np.flatnonzero(draft.used)
+def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> RunTable:
+    every = bool(draft.used.all())
+    rows = np.arange(1, draft.used.size + 1) if every else np.flatnonzero(draft.used) + 1
     arrays: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {}
     fields: list[pa.Field[Any]] = []
-    mask: Any = column_of(draft.used.astype(np.float64)).cast(pa.bool_())
+    mask: Any = None if every else column_of(draft.used.astype(np.float64)).cast(pa.bool_())
     for role, values in draft.values.items():
-        arrays[role] = column_of(values if draft.used.all() else values[chosen])
+        arrays[role] = column_of(values if every else values[rows - 1])
         fields.append(_field(role, pa.float64(), draft))
     for role in draft.assignment.columns:
         if _is_text(role):
-            arrays[role] = draft.loaded.table.column(draft.column(role)).filter(mask)
+            whole = draft.loaded.table.column(draft.column(role))
+            arrays[role] = whole if every else whole.filter(mask)
             fields.append(_field(role, pa.string(), draft))
     for column in keep:
         # A column that plays a role is carried already, under the role's name.
@@ -354,7 +398,8 @@ def _finished(draft: _Draft, opened: Opened, name: str, keep: Sequence[str]) -> 
             continue
         if column in arrays:
             raise InputError(f"column {shown(column)!r} has the name of a role", "rename it")
-        arrays[column] = draft.loaded.table.column(column).filter(mask)
+        whole = draft.loaded.table.column(column)
+        arrays[column] = whole if every else whole.filter(mask)
         fields.append(pa.field(column, arrays[column].type, nullable=False))
     names = json.dumps(list(opened.names))
     table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata={"names": names}))
@@ -365,18 +410,20 @@ def _finished(draft: _Draft, opened: Opened, name: str, keep: Sequence[str]) -> 
         source=name,
         sha256=opened.sha256(),
         rows_read=int(draft.used.size),
-        row=(chosen + 1).astype(np.int64),
+        row=rows.astype(np.int64, copy=False),
         excluded=tuple(Exclusion(row, draft.reasons[row]) for row in sorted(draft.reasons)),
         notes=draft.notes,
     )
     return replace(runs, notes=(*runs.notes, *_value_notes(runs)))
 
 
-def _field(role: str, kind: pa.DataType, draft: _Draft) -> pa.Field[Any]:
+def _field(role: str, kind: pa.DataType, draft: Draft) -> pa.Field[Any]:
     source = draft.derived.get(role) or draft.column(role)
     facts = {"role": role, "unit": draft.units.get(role, ""), "source": source}
     if role == "N" and role not in draft.derived:
-        facts["definition"] = roles.size_definition(source)
+        before = draft.loaded.table.schema.field(source).metadata or {}
+        stated = before.get(b"definition", b"").decode("utf-8", "replace")
+        facts["definition"] = stated or roles.size_definition(source)
     return pa.field(role, kind, nullable=False, metadata=facts)
 
 

@@ -14,6 +14,8 @@ from scalefit.tables import columns as roles
 from scalefit.tables.arrays import codes, floats
 from scalefit.tables.runs import RunTable
 
+_UNITS_BY_WORD = {"size": "N"}
+
 
 def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -> Observations:
     """What a law is fitted to.
@@ -22,11 +24,12 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         runs: From `read`.
         inputs: Each input of the law to the role that fills it: `{"x": "C"}`.
         cluster: What is one independent unit: `run` (every row its own where no column plays
-            that role), `row`, or the name of a role or of a column that was kept.
+            that role), `row`, `size` (equal N), or the name of a role or of a column that was
+            kept.
 
     Returns:
         Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
-        `scale` is training compute if it is known, else the first input.
+        `scale` is the input of a law of one, else training compute if known, else the first input.
 
     Raises:
         InputError: a role is missing, a value is not positive, weights are unusable, or the rows
@@ -37,7 +40,9 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
     weight = _weights(runs)
     _refuse_empty(runs, inputs, chosen, loss)
     unit = _units(runs, cluster)
-    scale_name = "C" if "C" in runs.table.column_names else next(iter(inputs.values()))
+    # A law of one input goes further only along that input, whatever compute went into the runs.
+    by_compute = "C" in runs.table.column_names and len(inputs) > 1
+    scale_name = "C" if by_compute else next(iter(inputs.values()))
     scale = _positive(runs, scale_name)
     # lexsort takes its last key first. Units come last: they only part rows that agree otherwise.
     order = np.lexsort((unit, scale, weight, loss, *reversed(list(chosen.values()))))
@@ -49,7 +54,18 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         row=runs.row[order],
         scale=scale[order],
         scale_name=scale_name,
+        cluster_name=_unit_name(runs, cluster),
+        beside={name: values[order] for name, values in _beside(runs).items()},
     )
+
+
+def _beside(runs: RunTable) -> dict[str, Array]:
+    """What the rows say beyond inputs and loss, each shape (rows,); labels as codes."""
+    present = runs.table.column_names
+    beside: dict[str, Array] = {}
+    beside |= {r: floats(runs.table.column(r)) for r in ("loss_se", "tries") if r in present}
+    beside |= {r: _labels(runs, r).astype(np.float64) for r in ("run", "group") if r in present}
+    return beside
 
 
 def _positive(runs: RunTable, role: str) -> Array:
@@ -89,7 +105,9 @@ def _weights(runs: RunTable) -> Array:
         )
     if not (weight > 0).any():
         raise InputError(f"column {name!r}: every weight is 0", "give some row a weight")
-    return weight
+    # Only their ratios mean anything: a likelihood of weights in the thousands would claim a
+    # thousand times the evidence.
+    return np.asarray(weight / weight[weight > 0].mean())
 
 
 def _refuse_empty(
@@ -112,18 +130,32 @@ def _refuse_empty(
 
 def _units(runs: RunTable, cluster: str) -> IntArray:
     """A number for each row that tells its unit, equal for rows of one unit, shape (rows,)."""
-    own = np.arange(runs.rows, dtype=np.int64)
-    if cluster == "row" or (cluster == "run" and "run" not in runs.table.column_names):
-        return own
+    name = _unit_name(runs, cluster)
+    return np.arange(runs.rows, dtype=np.int64) if name == "row" else _labels(runs, name)
+
+
+def _unit_name(runs: RunTable, cluster: str) -> str:
+    """The column whose labels tell units apart, or `row` where every row is its own.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    present = runs.table.column_names
+    if cluster == "row" or (cluster == "run" and "run" not in present):
+        return "row"
     played = [role for role, name in runs.columns.items() if name == cluster]
-    name = cluster if cluster in runs.table.column_names else (played or [""])[0]
-    if name not in runs.table.column_names:
-        hint = f"choose row, run or one of: {', '.join(map(shown, runs.table.column_names))}"
+    name = cluster if cluster in present else (played or [_UNITS_BY_WORD.get(cluster, "")])[0]
+    if name not in present:
+        hint = f"choose row, run, size or one of: {', '.join(map(shown, present))}"
         raise InputError(f"there is no column {shown(cluster)!r} to cluster by", hint)
+    return name
+
+
+def _labels(runs: RunTable, name: str) -> IntArray:
     unit, labels = codes(runs.table.column(name))
     blank = np.array([not label.strip() for label in labels], np.bool_)[unit]
     # A blank names nothing, so such rows do not belong together.
-    return np.where(blank, own + len(labels), unit)
+    return np.where(blank, np.arange(runs.rows) + len(labels), unit)
 
 
 def _by_appearance(unit: IntArray) -> IntArray:

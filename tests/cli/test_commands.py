@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -275,7 +276,16 @@ def test_another_seed_gives_other_draws():
 def test_the_order_of_rows_changes_no_number(fitted):
     head, *rows = (ROOT / RUNS).read_text().splitlines()
     turned = document("fit", "-", stdin="\n".join([head, *reversed(rows)]) + "\n")
-    assert turned["fits"] == fitted["fits"]
+    assert unnumbered(turned["fits"]) == unnumbered(fitted["fits"])
+
+
+def unnumbered(part):
+    """A document without the numbers of rows, which do change with their order."""
+    if isinstance(part, dict):
+        return {k: unnumbered(v) for k, v in part.items() if k not in ("row", "rows")}
+    if isinstance(part, list):
+        return [unnumbered(v) for v in part]
+    return re.sub(r"rows? [\d, ]+", "rows ", part) if isinstance(part, str) else part
 
 
 def test_a_config_says_what_flags_would_and_flags_win():
@@ -333,6 +343,9 @@ def test_a_wrong_config_is_one_clear_line(tmp_path, text, word):
         (("fit", RUNS, "--fix", "E"), "NAME=VALUE"),
         (("fit", RUNS, "--bound", "alpha=2:1"), "not below"),
         (("fit", RUNS, "--level", "1.5"), "level"),
+        (("compare", RUNS, "--level", "95"), "level"),
+        (("fit", RUNS, "--fix", "alpha=100"), "alpha"),
+        (("fit", RUNS, "--bound", "alpha=5:9"), "alpha"),
         (("fit", RUNS, "--interval", "bootstrap", "--draws", "3"), "draws"),
         (("fit", RUNS, "--col", "N=parms"), "params"),
         (("fit", RUNS, "--where", "lss < 3"), "loss"),
@@ -414,7 +427,7 @@ def some_rows(count, spread=0.003):
 def test_a_row_more_than_parameters_is_fitted_by_the_normal_likelihood_without_intervals():
     fit = document("fit", "-", "--law", "chinchilla", stdin=some_rows(6))["fits"][0]
     codes = {note["code"] for note in fit["notes"]}
-    assert {"t-unbounded", "few-degrees-of-freedom", "no-interval"} <= codes
+    assert {"t-unbounded", "few-degrees-of-freedom", "too-few-runs"} <= codes
     assert fit["objective"]["name"] == "gaussian"
     assert {p["low"] for p in fit["parameters"].values()} == {None}
     plenty = document("fit", "-", "--law", "chinchilla", stdin=some_rows(12))["fits"][0]

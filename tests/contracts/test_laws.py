@@ -45,6 +45,25 @@ def test_the_jacobian_is_exact(law):
         assert np.all(np.abs(found - exact) <= 1e-10 * size + 1e-300)
 
 
+@pytest.mark.parametrize("log_target", [True, False])
+def test_the_fused_path_agrees_with_dual_arrays(law, log_target):
+    problem, points = near(law)
+    problem = bind(law, runs_of(law), log_target=log_target, fix={law.names[-1]: example(law)[-1]})
+    if law.terms is None:
+        pytest.skip("not a sum of powers: it has the general path alone")
+    points = points[:, [i for i in range(len(law.names)) if i in problem.free]]
+    theta = problem.centred(points)
+    seeds = np.ones_like(theta)
+    seeds[:, list(problem.free)] = np.where(problem.log, theta[:, list(problem.free)], 1.0)
+    value, partials = law.jacobian(theta, problem.inputs, seeds, problem.free)
+    jacobian = np.stack([np.broadcast_to(part, value.shape) for part in partials], axis=1)
+    residual, slopes = problem.evaluate(points)
+    if log_target:
+        value, jacobian = np.log(value), jacobian / value[:, None, :]
+    np.testing.assert_allclose(residual, problem.target - value, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(slopes, jacobian, rtol=1e-12, atol=1e-12 * np.abs(jacobian).max())
+
+
 def test_the_example_lies_in_the_box_of_its_own_runs(law):
     problem = bind(law, runs_of(law), log_target=True)
     np.testing.assert_allclose(

@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +28,27 @@ def csv_bytes(table):
     return sink.getvalue()
 
 
+def json_bytes(table):
+    return "".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode()
+
+
+def parquet_bytes(table):
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def arrow_bytes(table):
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
 # A new reader adds the way to write its format; the first test below asks for it.
-WRITERS = {"csv": csv_bytes}
+WRITERS = {
+    "csv": csv_bytes, "json": json_bytes, "parquet": parquet_bytes, "arrow": arrow_bytes,
+}  # fmt: skip
 
 
 def source_of(data, suffix=""):

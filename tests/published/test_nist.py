@@ -32,6 +32,25 @@ def parameter_digits(fits):
     }
 
 
+def digits_table(solver, fits):
+    """Digits of the worst parameter, and of the sum of squares, of each set from each start."""
+    rows = [f"NIST StRD by {solver}: digits", f"{'set':12}" + "  start 1   start 2    squares"]
+    for name, certified in nist.CERTIFIED.items():
+        ends = [fits[name, start] for start in ("start1", "start2")]
+        found = [nist.digits(end.theta, certified["certified"]) for end in ends]
+        squares = min(nist.digits(end.value, certified["rss"]) for end in ends)
+        rows.append(f"{name:12}{found[0]:9.1f} {found[1]:9.1f} {squares:10.1f}")
+    every = parameter_digits(fits).values()
+    return "\n".join([*rows, f"mean {np.mean(list(every)):.2f}, least {min(every):.2f}"])
+
+
+@pytest.mark.slow
+def test_the_digits_of_every_set_are_told(fits, request, record_property):
+    solver = request.node.callspec.params["fits"]
+    record_property("table", digits_table(solver, fits))
+    assert min(parameter_digits(fits).values()) >= 6
+
+
 def test_there_are_27_sets_with_two_starts_each():
     assert len(STARTS) == 54
 

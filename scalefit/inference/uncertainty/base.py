@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.registry import Registry
-from scalefit.inference import doubts
+from scalefit.inference import doubts, evidence
 from scalefit.inference.fitting import Fit
-from scalefit.inference.solver import Solution, joined, solve
+from scalefit.inference.restarts import refit
+from scalefit.inference.solver import Solution, joined
 
 _MOST_FAILED = 0.2
 _NOTED_FAILED = 0.05
-_SPAN = 500  # replicates of one task: enough to fill a batch, few enough to share out
+_SPAN = 1000  # replicates of one task: enough to fill a batch, few enough to share out
+
+
+Quantity = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Interval:
     Attributes:
         value: Estimate.
         se: Standard error on the scale the interval was formed on; nan if there is none.
-        low: Lower end; nan if there is none.
-        high: Upper end; nan if there is none.
+        low: Lower end; nan if there is none, infinite where nothing limits it.
+        high: Upper end, likewise.
     """
 
     value: Array
@@ -41,6 +45,7 @@ class Method(Protocol):
     """Weighs the runs for each refit, and makes intervals of what the refits say."""
 
     name: ClassVar[str]
+    words: ClassVar[str]
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """Row weights of replicates `start` to `stop`, shape (stop - start, n)."""
@@ -54,8 +59,48 @@ class Method(Protocol):
         """Degrees of freedom of the interval; infinite where none are used."""
         ...
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
-        """Interval of a quantity, from its estimate (m,) and its value in each refit (R, m)."""
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """Interval of a quantity, from its estimate (m,) and its value in each refit (R, m).
+
+        `number` (R,) says which refit each row of the values is: some may be missing.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnRefits(Protocol):
+    """A method that does more to the runs than weigh them, and so makes its refits itself."""
+
+    name: ClassVar[str]
+    words: ClassVar[str]
+
+    def refits(self, fit: Fit, seed: int, start: int, stop: int) -> Solution:
+        """Search vectors of replicates `start` to `stop`; each may have several rows, as many."""
+        ...
+
+    def count(self, runs: Observations) -> int:
+        """As in `Method`."""
+        ...
+
+    def df(self, runs: Observations) -> float:
+        """As in `Method`."""
+        ...
+
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """As in `Method`."""
+        ...
+
+
+@runtime_checkable
+class Searching(OwnRefits, Protocol):
+    """A method that looks for the ends of each quantity instead of drawing."""
+
+    def search(self, fit: Fit, of: Quantity, level: float) -> Interval:
+        """Interval of a quantity, shape (m,); ends that nothing limits are infinite."""
         ...
 
 
@@ -68,7 +113,9 @@ class Draws:
     """Parameters in every refit.
 
     Attributes:
+        fit: What was refitted.
         theta: Shape (R, P), the refits that converged, in order of replicate number.
+        number: Which refit each row of theta is, shape (R,).
         estimate: The fit itself, shape (P,).
         method: What made them.
         df: Degrees of freedom of intervals.
@@ -78,9 +125,11 @@ class Draws:
         notes: Doubts about the intervals; a refusal means that there are none.
     """
 
+    fit: Fit
     theta: Array
+    number: IntArray
     estimate: Array
-    method: Method
+    method: Method | OwnRefits
     df: float
     clusters: int
     tried: int
@@ -98,19 +147,20 @@ class Refit:
     """Some refits of a fit: a task that any process can do by itself."""
 
     fit: Fit
-    method: Method
+    method: Method | OwnRefits
     seed: int
 
     def __call__(self, span: tuple[int, int]) -> Solution:
-        """Replicates from the first number up to the second, each from the estimate on."""
-        runs = self.fit.runs
-        weight = self.method.weights(runs, self.seed, *span) * runs.weight
-        start = np.repeat(self.fit.u[None, :], span[1] - span[0], axis=0)
-        return solve(self.fit.problem, self.fit.objective, weight, start, cold=False)
+        """Replicates from the first number up to the second, each from a search of its own."""
+        if isinstance(self.method, OwnRefits):
+            return self.method.refits(self.fit, self.seed, *span)
+        fit = self.fit
+        weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
+        return refit(fit.problem, fit.objective, fit.runs, weight, fit.minima)
 
 
-def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> Draws:
-    """Refit the law to every reweighted set of runs, starting from the estimate.
+def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None) -> Draws:
+    """Refit the law to every reweighted set of runs, each from a search of its own.
 
     Replicates are keyed by their number, never by worker or chunk: the same seed gives the same
     bytes in any order and for any number of jobs.
@@ -129,13 +179,15 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
     task = Refit(fit, method, seed)
     found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])
     u, good = found.u, found.converged
-    failed = np.flatnonzero(~good)
+    failed = np.flatnonzero(~good.reshape(count, -1).all(axis=1))
     share = failed.size / max(1, count)
     if share > _NOTED_FAILED:
         doubt = doubts.NO_INTERVAL if share > _MOST_FAILED else doubts.FAILED_REPLICATES
         notes.append(doubt.note(f"{failed.size} of {count} refits did not converge"))
     return Draws(
+        fit=fit,
         theta=problem.theta(problem.ordered(u[good])),
+        number=np.flatnonzero(good).astype(np.int64),
         estimate=fit.theta,
         method=method,
         df=method.df(runs),
@@ -147,18 +199,29 @@ def draw(fit: Fit, method: Method, *, seed: int = 0, fan: Fan | None = None) -> 
 
 
 def _design_notes(fit: Fit) -> list[Note]:
+    """Refusals that the runs themselves call for, whatever the method."""
     runs, p = fit.runs, fit.problem.p
+    notes = []
     if runs.clusters < p + 3:
-        return [
-            doubts.NO_INTERVAL.note(
+        notes.append(
+            doubts.FEW_RUNS.note(
                 f"{runs.clusters} independent runs for {p} free parameters and the noise: no "
                 f"interval; the fewest for this law is {p + 3}"
             )
-        ]
-    return []
+        )
+    notes += evidence.rows_that_are_no_runs(fit)
+    return notes
 
 
-def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log: bool) -> Interval:
+def interval(
+    draws: Draws,
+    estimate: Array,
+    values: Array,
+    level: float,
+    *,
+    log: bool,
+    of: Quantity | None = None,
+) -> Interval:
     """Interval of a quantity at the level, by the method that made the draws.
 
     Args:
@@ -167,6 +230,7 @@ def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log:
         values: The quantity at each draw, shape (R, m).
         level: Such as 0.95.
         log: Whether to form it on the logarithm, for positive quantities.
+        of: The quantity, shape (B, m), from parameters (B, P), for methods that search.
 
     Returns:
         Ends on the quantity's own scale, se on the scale it was formed on; nan where withheld.
@@ -177,8 +241,24 @@ def interval(draws: Draws, estimate: Array, values: Array, level: float, *, log:
     if draws.refused or values.shape[0] < 2:
         return Interval(estimate, none, none, none)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if log:
-            found = draws.method.interval(np.log(estimate), np.log(values), level, draws.df)
-            return Interval(estimate, found.se, np.exp(found.low), np.exp(found.high))
-        found = draws.method.interval(estimate, values, level, draws.df)
-    return Interval(estimate, found.se, found.low, found.high)
+        if isinstance(draws.method, Searching):
+            found = _searched(draws.fit, draws.method, of, estimate, level, log)
+        else:
+            base, moved = (np.log(estimate), np.log(values)) if log else (estimate, values)
+            found = draws.method.interval(base, moved, draws.number, level, draws.df)
+        if not log:
+            return Interval(estimate, found.se, found.low, found.high)
+        # An end at minus infinity is open, not zero.
+        low = np.where(np.isneginf(found.low), -np.inf, np.exp(found.low))
+    return Interval(estimate, found.se, low, np.exp(found.high))
+
+
+def _searched(
+    fit: Fit, method: Searching, of: Quantity | None, estimate: Array, level: float, log: bool
+) -> Interval:
+    """By search, on the logarithm if asked; none where the quantity is not known as a function."""
+    if of is None:
+        none = np.full(estimate.shape, np.nan)
+        return Interval(estimate, none, none, none)
+    known = of
+    return method.search(fit, (lambda theta: np.log(known(theta))) if log else known, level)

@@ -10,9 +10,8 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.uncertainty import streams
 from scalefit.inference.uncertainty.base import METHODS, Interval
-
-_DOMAIN = 1  # keeps these streams apart from those of any other use of the same seed
 
 
 @METHODS.add
@@ -32,13 +31,16 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         """Refuse a number of replicates that gives no quantiles or no end."""
-        if not 20 <= self.draws <= 10_000_000:
-            raise InputError(f"{self.draws} draws: must lie between 20 and 10,000,000")
+        check_draws(self.draws)
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
-        counts = np.stack([_counts(seed, b, runs.clusters) for b in range(start, stop)])
-        return counts[:, runs.cluster].astype(float)
+        drawn = streams.below(
+            runs.clusters, streams.words(seed, streams.BOOTSTRAP, start, stop, runs.clusters)
+        )
+        drawn += np.arange(stop - start)[:, None] * runs.clusters
+        counts = np.bincount(drawn.ravel(), minlength=(stop - start) * runs.clusters)
+        return counts.reshape(stop - start, -1)[:, runs.cluster].astype(float)
 
     def count(self, runs: Observations) -> int:
         """As many as asked for."""
@@ -48,22 +50,24 @@ class Bootstrap:
         """None are used."""
         return math.inf
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
         """Percentiles of the draws, linearly interpolated."""
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
-        return Interval(estimate, values.std(axis=0, ddof=1), low, high)
+        return percentiles(estimate, values, level)
 
 
-def _counts(seed: int, replicate: int, clusters: int) -> IntArray:
-    """How often each cluster is drawn in one replicate, from a stream of that replicate alone.
+def check_draws(draws: int) -> None:
+    """Refuse a number of replicates that gives no quantiles or no end.
 
-    The raw words of a bit generator are stable across NumPy versions, its methods are not; the
-    high word of word times G is uniform on 0..G-1 to within G/2^64 (Lemire 2019).
+    Raises:
+        InputError: it is below 20 or above ten million.
     """
-    key = np.random.SeedSequence(entropy=seed, spawn_key=(_DOMAIN, replicate))
-    words = np.random.Philox(key).random_raw(clusters)
-    high = words >> np.uint64(32)
-    low = words & np.uint64(0xFFFFFFFF)
-    g = np.uint64(clusters)
-    drawn = (high * g + ((low * g) >> np.uint64(32))) >> np.uint64(32)
-    return np.bincount(drawn.astype(np.int64), minlength=clusters)
+    if not 20 <= draws <= 10_000_000:
+        raise InputError(f"{draws} draws: must lie between 20 and 10,000,000")
+
+
+def percentiles(estimate: Array, values: Array, level: float) -> Interval:
+    """Interval between quantiles of draws (R, m), linearly interpolated."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
+    return Interval(estimate, values.std(axis=0, ddof=1), low, high)

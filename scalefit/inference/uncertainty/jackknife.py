@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 
 @METHODS.add
@@ -47,7 +47,9 @@ class Jackknife:
         """One less than the refits."""
         return self.count(runs) - 1
 
-    def interval(self, estimate: Array, values: Array, level: float, df: float) -> Interval:
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
         """Estimate -/+ t times the jackknife standard error, about the estimate itself."""
         # Not as a sum divided by (R - 1): the deviations of leave-one-out values are 1/(R - 1)
         # of an independent replicate's.

@@ -1,6 +1,23 @@
-"""One file per format: from bytes to the columns that are wanted."""
+"""Readers: from bytes to the columns that are wanted. A format is one file and adds itself."""
 
-from scalefit.tables.readers import csv, memory
-from scalefit.tables.readers.base import READERS, CellError, Loaded, Opened, Reader, Source
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["READERS", "CellError", "Loaded", "Opened", "Reader", "Source", "csv", "memory"]
+from scalefit.tables.readers.base import (
+    FOLDERS,
+    READERS,
+    CellError,
+    FolderReader,
+    Loaded,
+    Opened,
+    Reader,
+    Source,
+)
+
+# A file dropped into this folder is a reader from then on: no list is kept by hand.
+for _module in sorted(found.name for found in iter_modules(__path__)):
+    import_module(f"{__name__}.{_module}")
+
+__all__ = [
+    "FOLDERS", "READERS", "CellError", "FolderReader", "Loaded", "Opened", "Reader", "Source",
+]  # fmt: skip

@@ -7,10 +7,10 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -116,16 +116,43 @@ class Reader(Protocol):
 READERS: Registry[Reader] = Registry("reader")
 
 
+class FolderReader(Protocol):
+    """One layout of a folder that is read as one table."""
+
+    @property
+    def name(self) -> str:
+        """Kebab-case name of the layout."""
+        ...
+
+    def claims(self, folder: Path) -> bool:
+        """Whether what lies in the folder can be nothing but this layout."""
+        ...
+
+    def open(self, folder: Path) -> Opened:
+        """Read the names of the columns, not the data.
+
+        Raises:
+            InputError: the folder is not of this layout.
+        """
+        ...
+
+
+FOLDERS: Registry[FolderReader] = Registry("folder reader")
+
+
 @dataclass(frozen=True)
 class Source:
     """Bytes to read: a regular file, or what is in memory already.
 
     Attributes:
         name: As the user wrote it, or `standard input`.
-        suffix: In lower case with the dot; empty for standard input.
+        suffix: In lower case with the dot, without that of a compression; empty for standard
+            input.
         path: The file; None for standard input.
         data: All bytes, or None where the file is too large to keep.
         stamp: Size and time of change when it was opened.
+        packed: The compressed source that these bytes were taken from, if there is one.
+        hold: Whatever must live as long as the source does, such as a temporary file.
     """
 
     name: str
@@ -133,6 +160,8 @@ class Source:
     path: Path | None
     data: bytes | None
     stamp: tuple[int, int]
+    packed: Source | None = None
+    hold: Any = field(default=None, compare=False, repr=False)
 
     def chunks(self) -> Iterator[bytes]:
         """All bytes in their order, some megabytes at a time."""
@@ -146,24 +175,42 @@ class Source:
 
     def head(self) -> bytes:
         """The first 64 KiB."""
-        return next(self.chunks(), b"")[:HEAD]
+        if self.data is not None:
+            return self.data[:HEAD]
+        assert self.path is not None
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
 
     def for_arrow(self) -> str | pa.BufferReader:
         """What Arrow opens by itself; a Python file object would make it abort at exit."""
         return pa.BufferReader(self.data) if self.data is not None else str(self.path)
 
     def sha256(self) -> str:
-        """Hash of all bytes, in hexadecimal.
+        """Hash of all bytes as they lie on the disk, in hexadecimal.
 
         Raises:
             InputError: the file changed since it was opened.
         """
+        if self.packed is not None:
+            return self.packed.sha256()
         digest = hashlib.sha256()
         for chunk in self.chunks():
             digest.update(chunk)
-        if self.data is None and self.path is not None and _stamp(self.path.stat()) != self.stamp:
-            raise InputError(f"{self.name} changed while it was read", "read a copy of it")
+        self.refuse_change()
         return digest.hexdigest()
+
+    def refuse_change(self) -> None:
+        """Refuse a file that is not what it was when it was opened.
+
+        Raises:
+            InputError: its size or time of change differ.
+        """
+        if self.packed is not None:
+            self.packed.refuse_change()
+            return
+        kept = self.data is not None or self.path is None
+        if not kept and _stamp(self.path.stat()) != self.stamp:  # type: ignore[union-attr]
+            raise InputError(f"{self.name} changed while it was read", "read a copy of it")
 
 
 def open_source(given: str | Path) -> Source:
@@ -179,10 +226,7 @@ def open_source(given: str | Path) -> Source:
     name, path = shown(str(given), 200), Path(given)
     if not str(given):
         raise InputError("the path is empty", "give a CSV file, or - for standard input")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|\\\\", str(given)):
-        raise InputError(
-            f"{name} is an address; scalefit opens no network", "download it and give its path"
-        )
+    refuse_address(str(given))
     try:
         status = path.stat()
         _refuse_irregular(status, name)
@@ -195,8 +239,12 @@ def open_source(given: str | Path) -> Source:
     return Source(name, path.suffix.lower(), path, data, _stamp(status))
 
 
-def choose(source: Source) -> Reader:
-    """The reader that this source needs: by its first bytes, else by its suffix, else CSV.
+def choose(source: Source, brought: Callable[[], Iterable[Reader]] = tuple) -> Reader:
+    """The reader that this source needs: by its first bytes, else by its suffix, else text.
+
+    Args:
+        source: What is to be read.
+        brought: Gives readers of other packages; asked only where none of ours claims the source.
 
     Raises:
         InputError: the source is empty, or of a known kind that is no table.
@@ -209,10 +257,30 @@ def choose(source: Source) -> Reader:
             return reader
     for magic, what, hint in _FOREIGN:
         if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(magic):
-            raise InputError(f"{source.name} is {what}, not a table of text", hint)
-    wanted = source.suffix or ".csv"
-    known = [reader for reader in READERS if wanted in reader.suffixes]
-    return known[0] if known else next(r for r in READERS if ".csv" in r.suffixes)
+            raise InputError(f"{source.name} is {what}, not a table", hint)
+    for reader in READERS:
+        if source.suffix in reader.suffixes:
+            return reader
+    if source.suffix:
+        for reader in brought():
+            if reader.sniff(head) or source.suffix in reader.suffixes:
+                return reader
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    wanted = ".json" if text.startswith((b"{", b"[")) else ".csv"
+    return next(reader for reader in READERS if wanted in reader.suffixes)
+
+
+def refuse_address(given: str) -> None:
+    """Refuse what is no path on this machine.
+
+    Raises:
+        InputError: it is a URL.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|\\\\", given):
+        raise InputError(
+            f"{shown(given, 200)} is an address, and no network is opened unasked",
+            "download it and give its path, or say --remote for s3, gs, abfss and hf addresses",
+        )
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
@@ -258,20 +326,17 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b"GIF8", "a GIF picture", "give the numbers behind it"),
     (b"%PDF", "a PDF document", "export the table from its source"),
     (b"\x7fELF", "a program (ELF)", "give a CSV file"),
-    (b"\x1f\x8b", "packed with gzip", "unpack it first: gunzip FILE.gz"),
-    (b"BZh", "packed with bzip2", "unpack it first: bunzip2"),
-    (b"\xfd7zXZ", "packed with xz", "unpack it first: unxz"),
-    (b"\x28\xb5\x2f\xfd", "packed with zstandard", "unpack it first: unzstd"),
+    (b"\x1f\x8b", "packed with gzip", "let its name end in .gz, or unpack it"),
+    (b"BZh", "packed with bzip2", "let its name end in .bz2, or unpack it"),
+    (b"\xfd7zXZ", "packed with xz", "let its name end in .xz, or unpack it"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstandard", "let its name end in .zst, or unpack it"),
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "unzip it, or save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "convert it to CSV"),
-    (b"ARROW1", "an Arrow file", "convert it to CSV"),
+    (b"FEA1", "a Feather file of version 1", "write it anew with pyarrow.feather"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
     (b"\x93NUMPY", "a numpy array", "write it with a header as CSV"),
     (b"\x80\x04", "a Python pickle", "scalefit never opens pickles; write the table as CSV"),
     (b"<!DOCTYPE", "a web page", "download the file itself"),
     (b"<html", "a web page", "download the file itself"),
     (b"<?xml", "XML", "export the table as CSV"),
-    (b"{", "JSON", "write it as CSV, one run a row"),
-    (b"[", "JSON", "write it as CSV, one run a row"),
 )

@@ -14,6 +14,7 @@ from scalefit.tables.doubts import HUMAN_NUMBERS
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _HUMAN = re.compile(rf"({_PLAIN.pattern})\s*[kKMBGT]", re.ASCII)
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE | re.ASCII)
+_SPACES = " \t\r\n\f\v"
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 
 # What people write instead of a number, and what to write instead of that. First match wins.
@@ -53,6 +54,11 @@ def number(text: str, na: Container[str] = ()) -> float:
         raise InputError(
             f"{shown(stripped, 20)!r} has {len(stripped)} letters, more than {LONGEST_CELL}",
             "write the number with at most 17 digits",
+        )
+    if stripped != text.strip(_SPACES):
+        # Control characters and odd spaces count as blank to Python, and to few other programs.
+        raise InputError(
+            f"'{shown(text)}' is not a number", "take the odd space or control character out"
         )
     if is_human(stripped):
         return parse_human(stripped)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,22 +13,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import LONGEST_CELL, shown
-from scalefit.core.observations import Array
-from scalefit.tables.arrays import Mask, column_of, flags, floats
+from scalefit.core.observations import IntArray
+from scalefit.tables.arrays import column_of, flags, floats
 from scalefit.tables.doubts import NAMELESS_COLUMN, SEPARATOR_GUESSED, SPACED_HEADER
 from scalefit.tables.readers.base import READERS, CellError, Loaded, Source
 from scalefit.tables.readers.cells import human_note, is_human, number
+from scalefit.tables.readers.json import looks_like
 
 LONGEST_FIELD = 64 * 1024
 LONGEST_NAME = 1024
 MOST_COLUMNS = 200_000
 _WORDS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_NONE = np.zeros(0, np.int64)
 _COMMENT = "take the comment lines out: grep -v '^#' FILE > CLEAN.csv"
 
 
@@ -38,6 +40,7 @@ class _Survey:
     longest_line: int
     lines: int
     quotes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,33 @@ class _Header:
     separator: str
     lines: int
     notes: tuple[Note, ...] = field(default=())
+
+
+class _Column:
+    """A column of numbers that is filled batch by batch.
+
+    Attributes:
+        values: Of the final size; filled up to where the last batch ended.
+        lax: Places where Arrow may have rounded to zero, or taken an odd spelling of NaN.
+    """
+
+    def __init__(self, rows: int) -> None:
+        """Make room for so many rows."""
+        self.values = np.empty(rows)
+        self.lax: list[IntArray] = []
+
+    def take(self, cells: Any, at: int) -> bool:
+        """Put a batch in its place; False where it is infinite, or more than there is room for."""
+        values = floats(pa.chunked_array([cells]))
+        if at + values.size > self.values.size or np.isinf(values).any():
+            return False
+        self.values[at : at + values.size] = values
+        odd = (values == 0) | np.isnan(values)
+        if odd.any():
+            if cells.null_count:
+                odd &= ~flags(pa.chunked_array([cells.is_null()]))
+            self.lax += [np.flatnonzero(odd) + at] if odd.any() else []
+        return True
 
 
 @dataclass(frozen=True)
@@ -73,8 +103,13 @@ class OpenedCsv:
         return self.header.notes
 
     def sha256(self) -> str:
-        """Hash of the bytes that were read."""
-        return self.source.sha256()
+        """Hash of the bytes that were surveyed, if they are still those.
+
+        Raises:
+            InputError: the file changed since it was opened.
+        """
+        self.source.refuse_change()
+        return self.survey.sha256 if self.source.packed is None else self.source.sha256()
 
     def load(
         self, numbers: Sequence[str], texts: Sequence[str], na: Collection[str] = ()
@@ -97,27 +132,33 @@ class OpenedCsv:
         """The columns as Arrow reads them, or None where its answer is not to be trusted."""
         if self.survey.longest_line > LONGEST_FIELD or self.survey.quotes % 2:
             return None
+        if not numbers and not texts:
+            # Arrow takes an empty list of columns for all of them.
+            return None
         types: dict[str, pa.DataType] = dict.fromkeys(numbers, pa.float64())
         types |= dict.fromkeys(texts, pa.string())
+        rows = self.survey.lines - self.header.lines
+        columns = {name: _Column(max(rows, 0)) for name in numbers}
+        words: dict[str, list[Any]] = {name: [] for name in texts}
+        seen = 0
         try:
-            table = self._arrow(types, ("", *na)).read_all().rename_columns(list(types))
+            # Batch by batch into arrays of the final size, so that nothing is held twice.
+            for batch in self._arrow(types, ("", *na)):
+                for name, cells in zip(types, batch.columns, strict=True):
+                    if name in words:
+                        words[name].append(cells)
+                    elif not columns[name].take(cells, seen):
+                        return None
+                seen += batch.num_rows
             # A quoted line end is rare, and a quote that swallows rows looks just like it.
-            swallowed = self.survey.lines - self.header.lines != table.num_rows
-            chunks = dict(zip(types, table.columns, strict=True))
-            # Column by column, so that the table and its copy are never both whole in memory.
-            del table
-            values: dict[str, Array] = {}
-            lax: dict[str, Mask] = {}
-            for name in numbers:
-                values[name] = floats(chunks[name])
-                lax[name] = _lax(values[name], chunks.pop(name))
-            infinite = any(np.isinf(column).any() for column in values.values())
-            if (self.survey.quotes and swallowed) or infinite or not self._trusted(lax, na):
+            if (self.survey.quotes and rows != seen) or not self._trusted(columns, na):
                 return None
         except pa.ArrowException:
             return None
-        filled: dict[str, Any] = {name: column_of(column) for name, column in values.items()}
-        return pa.table(filled | chunks)
+        filled: dict[str, Any] = {n: column_of(c.values[:seen]) for n, c in columns.items()}
+        return pa.table(
+            filled | {name: pa.chunked_array(parts, pa.string()) for name, parts in words.items()}
+        )
 
     def _arrow(self, types: dict[str, pa.DataType], nulls: Sequence[str]) -> Any:
         places = {name: str(i) for i, name in enumerate(self.header.cells)}
@@ -143,22 +184,24 @@ class OpenedCsv:
             ),
         )
 
-    def _trusted(self, lax: Mapping[str, Mask], na: Collection[str]) -> bool:
+    def _trusted(self, columns: Mapping[str, _Column], na: Collection[str]) -> bool:
         """Whether our own rule takes the cells on which Arrow is lax, or which may be too long."""
         wide = self.survey.longest_line > LONGEST_CELL
-        again = [name for name, mask in lax.items() if wide or mask.any()]
+        again = [name for name, column in columns.items() if wide or column.lax]
         if not again:
             return True
+        import pyarrow.compute as pc
+
+        places = {name: np.concatenate([_NONE, *columns[name].lax]) for name in again}
         # With no null values every cell comes back as it was written.
         seen = 0
         for batch in self._arrow(dict.fromkeys(again, pa.string()), []):
             for name, texts in zip(again, batch.columns, strict=True):
                 if wide and (pc.max(pc.utf8_length(texts)).as_py() or 0) > LONGEST_CELL:
                     return False
-                mask = pa.array(lax[name][seen : seen + len(texts)].tolist(), pa.bool_())
-                if not all(
-                    _harmless(cell, na) for cell in pc.unique(texts.filter(mask)).to_pylist()
-                ):
+                low, high = np.searchsorted(places[name], [seen, seen + len(texts)])
+                odd = texts.take(pa.array((places[name][low:high] - seen).tolist(), pa.int64()))
+                if not all(_harmless(cell, na) for cell in pc.unique(odd).to_pylist()):
                     return False
             seen += batch.num_rows
         return True
@@ -240,19 +283,17 @@ class Csv:
         """Check the bytes and read the header.
 
         Raises:
-            InputError: not UTF-8 text, no header, a name twice or too long.
+            InputError: not UTF-8 text, JSON, no header, a name twice or too long.
         """
+        if looks_like(source.head()):
+            raise InputError(
+                f"{source.name} is JSON, not CSV", "let its name end in .jsonl, or in .json"
+            )
         survey = _survey(source)
         return OpenedCsv(source, survey, _header(source))
 
 
 CSV = READERS.add(Csv())
-
-
-def _lax(values: Array, column: pa.ChunkedArray[Any]) -> Mask:
-    """Where Arrow may have rounded to zero, or taken an odd spelling of NaN."""
-    nulls: Any = column.is_null()
-    return np.asarray((values == 0) | (np.isnan(values) & ~flags(nulls)), np.bool_)
 
 
 def _harmless(cell: str, na: Collection[str]) -> bool:
@@ -276,13 +317,18 @@ def _survey(source: Source) -> _Survey:
             "convert it: iconv -f UTF-16 -t UTF-8 FILE > CLEAN.csv",
         )
     decoder = codecs.getincrementaldecoder("utf-8")()
+    digest = hashlib.sha256()
     longest = quotes = ends = blank = 0
     line_start, seen, last = 0, 0, -2
     for chunk in source.chunks():
         _refuse_bytes(source, chunk, decoder, seen)
+        digest.update(chunk)
         quotes += chunk.count(b'"')
         data = np.frombuffer(chunk, np.uint8)
-        breaks = np.flatnonzero((data == 10) | (data == 13)) + seen
+        ends_here = data == 10
+        if b"\r" in chunk:
+            ends_here |= data == 13
+        breaks = np.flatnonzero(ends_here) + seen
         if breaks.size:
             gaps = np.diff(breaks, prepend=line_start - 1)
             longest = max(longest, int(gaps.max()) - 1)
@@ -293,7 +339,8 @@ def _survey(source: Source) -> _Survey:
             last = int(breaks[-1])
         seen += len(chunk)
     longest = max(longest, seen - line_start)
-    return _Survey(longest, ends - blank + (line_start < seen), quotes)
+    rows = ends - blank + (line_start < seen)
+    return _Survey(longest, rows, quotes, digest.hexdigest())
 
 
 def _refuse_bytes(

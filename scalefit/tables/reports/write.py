@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from scalefit.core.errors import InputError, OutputError
 from scalefit.core.numbers import shown
@@ -14,6 +18,18 @@ from scalefit.tables.reports.base import FORMATS, Report, format_for
 from scalefit.tables.reports.json import document_text
 from scalefit.tables.reports.parquet import table_bytes
 
+try:
+    import fcntl
+
+    def _flock(descriptor: int, *, wait: bool) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    _lock: Callable[..., None] | None = _flock
+except ImportError:
+    _lock = None
+
+_PART = re.compile(r"\.scalefit-[0-9a-f]{16}\.part")
+_YOUNG = 60.0
 _FIGURES = "figures"
 _LONGEST_NAME = 200
 _HINTS = {
@@ -44,7 +60,9 @@ def write(report: Report, path: Path) -> Path:
         InputError: the format needs a table and the report has none.
         OutputError: the file could not be written; what was there before still is.
     """
-    put(path, format_for(path).render(report))
+    data = format_for(path).render(report)
+    sweep(path.parent)
+    put(path, data)
     return path
 
 
@@ -84,8 +102,10 @@ def write_folder(report: Report, folder: Path, extra: Mapping[str, bytes]) -> Pa
     manifest = files.pop("manifest.json", manifest)
 
     make_folder(folder)
+    sweep(folder)
     if figures:
         make_folder(folder / _FIGURES, follow=False)
+        sweep(folder / _FIGURES)
     for name, data in figures.items():
         put(folder / _FIGURES / name, data)
     for name, data in files.items():
@@ -153,32 +173,65 @@ def put(path: Path, data: bytes) -> None:
     """
     part = path.with_name(f".scalefit-{secrets.token_hex(8)}.part")
     try:
-        _create(part, data)
-        try:
-            # The rename takes the place of a link at `path`; it never goes through it.
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        # Open until it has its name, so that its lock tells others that it is being written.
+        with _created(part, data):
+            try:
+                # The rename takes the place of a link at `path`; it never goes through it.
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
         _sync_folder(path.parent)
     except OSError as error:
         raise _refusal(path, error) from error
 
 
-def _create(part: Path, data: bytes) -> None:
+def sweep(folder: Path) -> None:
+    """Take away what a killed run left half-written in a folder.
+
+    A file of ours that nobody holds a lock on and that is over a minute old is nobody's any more.
+    Where the system has no such locks, or the folder may not be listed, nothing is done.
+    """
+    if _lock is None:
+        return
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _unlink_if_stale(Path(entry.path))
+
+
+def _unlink_if_stale(part: Path) -> None:
+    with suppress(OSError):
+        descriptor = os.open(part, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            # A file that was just made may not have its lock yet.
+            young = time.time() - os.fstat(descriptor).st_mtime < _YOUNG
+            if not young and _lock is not None:
+                _lock(descriptor, wait=False)
+                part.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _created(part: Path, data: bytes) -> BinaryIO:
     """A new file with these bytes, on the disk and not just on its way; none if that fails."""
     # O_EXCL refuses whatever stands there already, so a planted link is never opened.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(part, flags, 0o666)
+    file = os.fdopen(os.open(part, flags, 0o666), "wb")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        if _lock is not None:
+            # Some network file systems have no locks; the age of the file must do there.
+            with suppress(OSError):
+                _lock(file.fileno(), wait=True)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     except BaseException:
         part.unlink(missing_ok=True)
+        file.close()
         raise
+    return file
 
 
 def _sync_folder(folder: Path) -> None:

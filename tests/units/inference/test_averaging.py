@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from simulated import observations
 
+from scalefit.core.tails import t_quantile
 from scalefit.inference import averaging
 from scalefit.inference.allocation import allocate
 from scalefit.inference.averaging import average_allocations, average_predictions
@@ -11,7 +12,6 @@ from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.prediction import predict
 from scalefit.inference.uncertainty import METHODS, draw
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 
 X = np.geomspace(1e2, 1e6, 20)

@@ -210,10 +210,13 @@ def test_a_subnormal_is_read_and_told(file):
     assert [note.code for note in runs.notes] == ["subnormal"]
 
 
-def test_decimals_are_rounded_as_python_rounds_them(file):
+@pytest.mark.parametrize(
+    "count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)], ids=str
+)
+def test_decimals_are_rounded_as_python_rounds_them(file, count):
     draw = random.Random(0)
     texts = [f"{draw.randrange(10**25)}.{draw.randrange(10**20)}e{draw.randint(-300, 270)}"
-             for _ in range(20_000)]  # fmt: skip
+             for _ in range(count)]  # fmt: skip
     values = floats(read(file("x\n" + "\n".join(texts) + "\n")).table.column("x"))
     assert values.tolist() == [float(text) for text in texts]
 

@@ -39,9 +39,9 @@ def with_replicates():
             "loss": np.append(LOSS, again)}  # fmt: skip
 
 
-def budgets(sizes):
-    C = np.repeat([1e19, 1e20, 1e21], len(sizes))
-    n = np.sqrt(C / 120) * np.tile(sizes, 3)
+def budgets(sizes, levels=(1e19, 1e20, 1e21)):
+    C = np.repeat(levels, len(sizes))
+    n = np.sqrt(C / 120) * np.tile(sizes, len(levels))
     d = C / (6 * n)
     return {"params_total": n, "tokens": d, "loss": law(n, d)}
 
@@ -68,6 +68,9 @@ SICK = {
     ),
     "isoflop-edge": (budgets([1, 1.5, 2, 4, 8, 16]), "smallest"),
     "isoflop-few": (budgets([0.25, 0.5, 1, 2]), "(4)"),
+    "budget-gap": (
+        budgets([0.06, 0.25, 0.5, 1, 2, 8], (1e18, 3e18, 1e19, 1e20, 3e20)), "1e19 and 1e20"
+    ),
     "duplicate-rows": (with_copies(2, 5), "2 rows are the same"),
     "run-of-many-sizes": (HEALTHY | {"run": ["x"] * N.size}, "'x'"),
     "checkpoints": (trajectories(), "100 rows belong to 5 runs, up to 20 each"),
@@ -109,8 +112,17 @@ def test_the_size_of_replicate_noise_is_that_of_the_runs():
 
 
 def test_bracketed_valleys_with_enough_sizes_are_in_order():
-    codes = found(**budgets([0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8]))
-    assert not {"isoflop-edge", "isoflop-few"} & set(codes)
+    codes = found(**budgets([0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8], np.geomspace(1e18, 1e21, 7)))
+    assert not {"isoflop-edge", "isoflop-few", "budget-gap"} & set(codes)
+
+
+def test_a_hundred_thousand_rows_of_many_budgets_are_looked_at_whole():
+    C = np.repeat(np.geomspace(1e15, 1e25, 20_000), 5)
+    n = np.sqrt(C / 120) * np.tile([0.25, 0.5, 1, 2, 4], 20_000)
+    loss = law(n, C / (6 * n))
+    loss[77_777] *= 1.5
+    message = found(params_total=n, tokens=C / (6 * n), loss=loss)["outlying-loss"].message
+    assert "row 77778" in message
 
 
 def test_a_bare_curve_and_a_single_row_can_be_examined():

@@ -4,6 +4,9 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -179,3 +182,58 @@ def test_a_link_planted_in_the_folder_leads_no_file_outside(tmp_path):
     with pytest.raises(OutputError, match="figures"):
         write_folder(TOLD, folder, {})
     assert names(outside) == []
+
+
+def abandoned(folder, age):
+    part = folder / f".scalefit-{'0123456789abcdef'}.part"
+    part.write_bytes(b"half")
+    then = time.time() - age
+    os.utime(part, (then, then))
+    return part
+
+
+def test_what_a_killed_run_left_is_taken_away_by_the_next_write(tmp_path):
+    abandoned(tmp_path, 3600)
+    write(TOLD, tmp_path / "out.json")
+    assert names(tmp_path) == ["out.json"]
+
+
+def test_a_report_folder_is_swept_as_well(tmp_path):
+    (tmp_path / "figures").mkdir()
+    parts = [abandoned(tmp_path, 3600), abandoned(tmp_path / "figures", 3600)]
+    write_folder(TOLD, tmp_path, {})
+    assert not any(part.exists() for part in parts)
+
+
+def test_a_file_that_is_being_written_is_left_alone(tmp_path):
+    fresh = abandoned(tmp_path, 0)
+    write(TOLD, tmp_path / "out.json")
+    assert fresh.exists()
+    old = abandoned(tmp_path, 3600)
+    # Another process holds the lock, as a writer does until its file has its name.
+    code = (
+        "import fcntl, sys\n"
+        f"file = open({str(old)!r}, 'rb')\n"
+        "fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        write(TOLD, tmp_path / "out.json")
+        assert old.exists()
+        holder.communicate()
+    write(TOLD, tmp_path / "out.json")
+    assert names(tmp_path) == ["out.json"]
+
+
+def test_no_other_file_is_taken_away(tmp_path):
+    others = [".scalefit-notes.part", "scalefit-0123456789abcdef.part", ".x.part"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".scalefit-fedcba9876543210.part").symlink_to(tmp_path / others[0])
+    write(TOLD, tmp_path / "out.json")
+    assert set(names(tmp_path)) == {*others, ".scalefit-fedcba9876543210.part", "out.json"}

@@ -1,0 +1,178 @@
+"""Where each replicate starts: a search of its own.
+
+A replicate that starts at the point estimate can be trapped in its basin, and then an interval
+says more of the first search than of the runs. Here every replicate has the normal equations of
+the whole grid from one small matrix product (variable projection: Golub & Pereyra 1973), and so
+its own best start in every basin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.problem import Problem
+from scalefit.inference.solver import Solution, solve
+from scalefit.inference.starts import Screen, screens
+
+_MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
+_ENTRIES = 1 << 14  # systems solved together
+_BASINS = 12
+# Survivors of each round of a replicate's search, and the evaluations it gives.
+_ROUNDS = ((_BASINS, 8), (6, 24), (2, 300))
+_LAST = 2000  # evaluations for the few that creep along a valley
+_KEPT_BYTES = 8 << 20
+_NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
+_CLOSE = 1e-10  # predicted gain, relative to the objective: the last step leaves its square
+
+
+def refit(
+    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+) -> Solution:
+    """Minimise the objective for every set of row weights, each from its own search.
+
+    Args:
+        problem: Law and runs.
+        objective: What to minimise.
+        runs: What the problem was bound to.
+        weight: Row weights of each replicate, shape (B, n).
+        known: Minima of the point fit, best first, shape (M, p): starts of every replicate too.
+    """
+    # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
+    # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
+    grids = _grids(problem, runs)
+    if not grids:
+        return _from(problem, objective, weight, known[:1])
+    count = len({int(g) for grid in grids for g in np.unique(grid.group)})
+    # Rows that the estimate holds for outliers must not decide where a search begins.
+    residual = problem.residual(known[:1])
+    state = objective.begin(residual, runs.weight[None], cold=False)
+    safe = objective.measure(residual, runs.weight[None], state).safe
+    u = own_starts(problem, grids, weight * safe, min(_BASINS, count))
+    u = np.where(np.isfinite(u).all(axis=2, keepdims=True), u, known[0])
+    if u.shape[1] > 1:
+        beside = np.repeat(known[None], len(u), axis=0)
+        return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
+    ends = _from(problem, objective, weight, known[:1])
+    held = [problem.free.index(i) for i in grids[0].held]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.abs(np.log(u[:, 0, held] / known[0, held])).max(axis=1)
+    # Where a replicate's best exponents are the estimate's or their neighbours on the grid, its
+    # basin is the estimate's own.
+    again = np.flatnonzero(~(apart <= _NEIGHBOUR) | ~ends.converged)
+    if not again.size:
+        return ends
+    return _better(ends, again, _from(problem, objective, weight[again], u[again, 0]))
+
+
+def _grids(problem: Problem, runs: Observations) -> list[Screen]:
+    """The grids of the law, where they hold: few rows, and no parameter held or tied."""
+    free = problem.p == len(problem.law.parameters)
+    return screens(problem, runs) if free and problem.n <= _MOST_ROWS else []
+
+
+def own_starts(problem: Problem, grids: Sequence[Screen], weight: Array, most: int) -> Array:
+    """The best start of each of the `most` best basins, shape (B, most, p), best first.
+
+    Not finite where no set of the grid fits a replicate at all.
+    """
+    sets = sum(len(grid.place) for grid in grids)
+    size = max(1, _ENTRIES // sets)
+    sums = [grid.sums(weight) for grid in grids]
+    return np.concatenate(
+        [
+            _block_starts(problem, grids, [part[i : i + size] for part in sums], most)
+            for i in range(0, len(weight), size)
+        ]
+    )
+
+
+def _block_starts(
+    problem: Problem, grids: Sequence[Screen], sums: Sequence[Array], most: int
+) -> Array:
+    left = np.concatenate(
+        [g.coefficients(part, g.place.T)[1] for g, part in zip(grids, sums, strict=True)], axis=1
+    )
+    chosen = _best_of_groups(left, np.concatenate([grid.group for grid in grids]), most)
+    found = np.take_along_axis(left, chosen, axis=1)
+    u = np.full((*chosen.shape, problem.p), np.nan)
+    begin = 0
+    for grid, part in zip(grids, sums, strict=True):
+        mine = (chosen >= begin) & (chosen < begin + len(grid.place)) & np.isfinite(found)
+        if mine.any():
+            which = np.where(mine, chosen - begin, 0)
+            x, _ = grid.coefficients(part, np.moveaxis(grid.place[which], -1, 0))
+            u[mine] = grid.completed(problem, which, x)[mine]
+        begin += len(grid.place)
+    return u
+
+
+def _best_of_groups(left: Array, group: IntArray, most: int) -> IntArray:
+    """Numbers of the best set of each of the `most` best groups, shape (B, most), best first."""
+    if most == 1:
+        return np.asarray(np.argmin(left, axis=1)[:, None])
+    order = np.argsort(group, kind="stable")
+    _, first = np.unique(group[order], return_index=True)
+    lowest = np.minimum.reduceat(left[:, order], first, axis=1)
+    top = np.argsort(lowest, axis=1, kind="stable")[:, :most]
+    sizes = np.diff(np.append(first, len(order)))
+    members = order[np.minimum(first[:, None] + np.arange(sizes.max()), len(order) - 1)]
+    outside = np.arange(sizes.max()) >= sizes[:, None]
+    some = np.take_along_axis(left, members[top].reshape(len(left), -1), axis=1)
+    some = np.where(outside[top], np.inf, some.reshape(*top.shape, -1))
+    best = np.argmin(some, axis=2)[..., None]
+    return np.asarray(np.take_along_axis(members[top], best, axis=2)[..., 0])
+
+
+def _from(problem: Problem, objective: Any, weight: Array, u: Array) -> Solution:
+    """Each replicate solved from its row of u, or all from the only one."""
+    start = np.broadcast_to(u, (len(weight), problem.p))
+    return solve(problem, objective, weight, start, cold=False, tolerance=_CLOSE)
+
+
+def _better(ends: Solution, at: IntArray, others: Solution) -> Solution:
+    """The lower one of two ends of the replicates `at`; one that converged before one that not."""
+    rank = np.where(others.converged, others.value, np.inf)
+    mine = np.where(ends.converged[at], ends.value[at], np.inf)
+    wins = rank < mine
+    new = at[wins]
+    for field in fields(Solution):
+        getattr(ends, field.name)[new] = getattr(others, field.name)[wins]
+    return ends
+
+
+def _halved(problem: Problem, objective: Any, weight: Array, u: Array) -> Solution:
+    """Successive halving over the starts of every replicate, shape (B, k, p)."""
+    count = len(weight)
+    for keep, limit in _ROUNDS:
+        each = u.shape[1]
+        ends = solve(
+            problem,
+            objective,
+            np.repeat(weight, each, axis=0),
+            u.reshape(count * each, -1),
+            cold=False,
+            tolerance=_CLOSE,
+            limit=limit,
+        )
+        value = ends.value.reshape(count, each)
+        order = np.argsort(value, axis=1, kind="stable")
+        ranked = np.take_along_axis(value, order, axis=1)
+        # A start that ends where a better one ended has nothing more to say.
+        twin = np.diff(ranked, axis=1, prepend=-np.inf) <= 1e-9 * np.abs(ranked)
+        order = np.take_along_axis(order, np.argsort(twin, axis=1, kind="stable"), axis=1)
+        at = order[:, :keep] + np.arange(count)[:, None] * each
+        u = ends.u[at]
+    best = ends.take(at[:, 0])
+    slow = np.flatnonzero(~best.converged)
+    if not slow.size:
+        return best
+    further = solve(
+        problem, objective, weight[slow], best.u[slow], cold=False, tolerance=_CLOSE, limit=_LAST
+    )
+    return _better(best, slow, further)

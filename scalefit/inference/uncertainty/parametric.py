@@ -1,0 +1,73 @@
+"""Parametric bootstrap: the law's losses with noise of the distribution that was fitted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.fitting import Fit
+from scalefit.inference.solver import Solution
+from scalefit.inference.uncertainty.base import METHODS, Interval
+from scalefit.inference.uncertainty.bootstrap import check_draws, percentiles
+from scalefit.inference.uncertainty.streams import PARAMETRIC, uniforms
+from scalefit.inference.uncertainty.targets import (
+    fitted_target,
+    refit_to_targets,
+    require_single_rows,
+)
+
+
+@METHODS.add
+@dataclass(frozen=True)
+class Parametric:
+    """Noise of the fitted distribution, percentiles; as good as that distribution.
+
+    Attributes:
+        draws: Number of replicates.
+
+    Source: Davison & Hinkley 1997, section 6.2.2; scale inflated by sqrt(n / (n - p)).
+    """
+
+    name: ClassVar[str] = "parametric"
+    words: ClassVar[str] = "parametric-bootstrap-percentile"
+    draws: int = 2000
+
+    def __post_init__(self) -> None:
+        """Refuse a number of replicates that gives no quantiles or no end."""
+        check_draws(self.draws)
+
+    def refits(self, fit: Fit, seed: int, start: int, stop: int) -> Solution:
+        """Fits to the law's losses with noise: Student's t of a t fit, else normal."""
+        require_single_rows(fit.runs, self.name)
+        n = fit.runs.n
+        scale = fit.scale * np.sqrt(n / max(1, n - fit.problem.p))
+        scale = scale / np.sqrt(np.maximum(fit.runs.weight, 1e-300))
+        nu = fit.objective.nu if fit.objective.name == "t" else math.inf
+        base = fitted_target(fit)
+        return refit_to_targets(
+            fit, lambda b: base + scale * _noise(uniforms(seed, PARAMETRIC, b, n), nu), start, stop
+        )
+
+    def count(self, runs: Observations) -> int:
+        """As many as asked for."""
+        return self.draws
+
+    def df(self, runs: Observations) -> float:
+        """None are used."""
+        return math.inf
+
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """Percentiles of the draws."""
+        return percentiles(estimate, values, level)
+
+
+def _noise(probability: Array, nu: float) -> Array:
+    from scipy.special import ndtri, stdtrit
+
+    return np.asarray(ndtri(probability) if math.isinf(nu) else stdtrit(nu, probability))

@@ -1,0 +1,106 @@
+"""What would have been forecast at every earlier stage of real projects, and how it turned out."""
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalefit.core.tails import t_quantile
+from scalefit.inference.certificate import USABLE
+from scalefit.inference.fitting import fit
+from scalefit.inference.forecasts import law_error, rolling_origin
+from scalefit.inference.prediction import decades_beyond, loss_band
+from scalefit.inference.scales import budgets
+from scalefit.inference.uncertainty import draw
+from scalefit.inference.uncertainty.jackknife import Jackknife
+from scalefit.laws import LAWS
+
+LAW = LAWS.get("chinchilla")
+FEWEST_RUNS, FEWEST_BUDGETS = 10, 3
+HEADER = (
+    "table", "cut", "runs_below", "scale", "decades", "rows", "error", "se_law", "se_new",
+    "se_headline", "reach", "tau", "tau_source",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """Forecasts of runs above a cut, one entry per run or per budget, shape (k,).
+
+    Attributes:
+        table: Where it comes from.
+        decades: Distance beyond the cut.
+        error: Log of actual over forecast.
+        plain: Half-width of the interval for one new run that trusts the law.
+        headline: Half-width of the headline.
+        reach: Quantile of t that both hold.
+    """
+
+    table: np.ndarray
+    decades: np.ndarray
+    error: np.ndarray
+    plain: np.ndarray
+    headline: np.ndarray
+    reach: np.ndarray
+
+    def covered(self, width, chosen=None):
+        """Share of the errors within the half-widths."""
+        inside = np.abs(self.error) <= width
+        return float(inside[slice(None) if chosen is None else chosen].mean())
+
+
+def stages(name, runs):
+    """Rows of the table of forecasts: every run above every cut, forecast from below it alone."""
+    label = budgets(runs.scale)
+    rows = []
+    for cut in range(FEWEST_BUDGETS - 1, int(label.max())):
+        part = runs.take(label <= cut)
+        if part.clusters < FEWEST_RUNS:
+            continue
+        found = fit(LAW, part)
+        drawn = draw(found, Jackknife())
+        if found.status not in USABLE or drawn.refused:
+            continue
+        error = law_error(rolling_origin(found))
+        rows += _stage(name, runs.take(label > cut), found, drawn, error)
+    return rows
+
+
+def _stage(name, above, found, drawn, error):
+    away = decades_beyond(found.runs, above.scale)
+    band = loss_band(found, drawn, error, above.inputs, away, 0.95)
+    miss = np.log(above.loss / band.loss)
+    reach = t_quantile(0.975, drawn.df)
+    top = float(found.runs.scale.max())
+    return [
+        (
+            name, top, found.runs.n, float(above.scale[i]), float(away[i]), 1, float(miss[i]),
+            float(band.exact.se[i]), float(band.new_run.se[i]), float(band.headline.se[i]), reach,
+            error.tau, error.source,
+        )
+        for i in range(above.n)
+    ]  # fmt: skip
+
+
+def told(rows):
+    """Those rows as arrays."""
+    columns = dict(zip(HEADER, zip(*rows, strict=True), strict=True))
+    reach = np.array(columns["reach"])
+    return Told(
+        table=np.array(columns["table"]),
+        decades=np.array(columns["decades"]),
+        error=np.array(columns["error"]),
+        plain=reach * np.array(columns["se_new"]),
+        headline=reach * np.array(columns["se_headline"]),
+        reach=reach,
+    )
+
+
+def write(rows, path):
+    """The table of every forecast, for anyone to open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(HEADER)
+        for row in rows:
+            out.writerow([f"{v:.8g}" if isinstance(v, float) else v for v in row])

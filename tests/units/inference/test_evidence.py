@@ -1,0 +1,144 @@
+"""What one piece of evidence is: replicates, kinship of rows, checkpoints, known errors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from simulated import observations
+
+import scalefit
+from scalefit.core.errors import InputError
+from scalefit.inference.evidence import groupings, kinship, pure_error
+from scalefit.tables import read
+from scalefit.tables.select import select
+
+RNG = np.random.default_rng(11)
+
+
+def curves(runs=12, rows=15, seed=0):
+    """Checkpoints of runs of different size, each run with its own luck."""
+    random = np.random.default_rng(seed)
+    n = np.repeat(np.geomspace(1e8, 1e10, runs), rows)
+    d = np.tile(np.linspace(2e9, 6e10, rows), runs)
+    luck = np.repeat(random.normal(0, 0.01, runs), rows)
+    loss = (1.7 + 400 * n**-0.34 + 1500 * d**-0.37) * np.exp(luck + random.normal(0, 1e-3, n.size))
+    return {"N": n, "D": d, "loss": loss, "run": [f"r{i:02}" for i in np.arange(n.size) // rows]}
+
+
+def test_replicates_give_the_noise_of_a_run():
+    x = np.repeat([1.0, 10.0, 100.0], [2, 3, 1])
+    loss = np.exp([0.1, 0.3, 0.0, 0.2, 0.4, 5.0])
+    found = pure_error(observations({"x": x}, loss))
+    assert (found.df, found.settings) == (3, 2)
+    assert found.sd == pytest.approx(np.sqrt((2 * 0.1**2 + 2 * 0.2**2) / 3))
+
+
+def test_two_readings_of_one_run_are_no_replicates():
+    x = np.array([1.0, 1.0, 10.0, 10.0])
+    found = pure_error(observations({"x": x}, [2, 2.1, 1.5, 1.6], cluster=[0, 0, 1, 1]))
+    assert found.df == 0
+    assert np.isnan(found.sd)
+
+
+def test_the_intra_class_correlation_is_that_of_the_variance_components():
+    random = np.random.default_rng(2)
+    group = np.repeat(np.arange(400), 5)
+    residual = random.normal(0, 0.5, 400)[group] + random.normal(0, 1, group.size)
+    found = kinship("size", residual, group)
+    assert found.correlation == pytest.approx(0.2, abs=0.03)
+    assert found.p_value < 1e-6
+    none = kinship("size", random.normal(0, 1, group.size), group)
+    assert abs(none.correlation) < 0.04
+
+
+def test_rows_alone_in_their_group_have_no_kin():
+    assert kinship("run", RNG.normal(size=9), np.arange(9)) is None
+
+
+def test_the_cluster_may_be_the_size():
+    table = read(pa.table({k: v for k, v in curves(6, 8).items() if k != "run"}))
+    found = select(table, {"N": "N", "D": "D"}, cluster="size")
+    assert (found.clusters, found.cluster_name) == (6, "N")
+    assert "N" in groupings(found)
+    with pytest.raises(InputError, match="cluster by"):
+        select(table, {"N": "N", "D": "D"}, cluster="moon")
+
+
+def test_a_run_column_makes_clusters_and_none_makes_rows():
+    with_runs, without = curves(), {k: v for k, v in curves().items() if k != "run"}
+    one = select(read(pa.table(with_runs)), {"N": "N", "D": "D"})
+    other = select(read(pa.table(without)), {"N": "N", "D": "D"})
+    assert (one.clusters, one.cluster_name) == (12, "run")
+    assert (other.clusters, other.cluster_name) == (180, "row")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_checkpoints_taken_for_runs_have_no_interval(named):
+    columns = {k: v for k, v in curves().items() if named or k != "run"}
+    table = read(pa.table(columns))
+    naive = scalefit.fit(table, "chinchilla", cluster="row")
+    assert "rows-are-not-runs" in {n.code for n in naive.draws.notes}
+    assert np.isnan(naive.parameters["alpha"].low[0])
+    honest = scalefit.fit(table, "chinchilla", cluster="run" if named else "size")
+    assert honest.draws.clusters == 12
+    assert np.isfinite(honest.parameters["alpha"].low[0])
+
+
+def test_true_runs_of_few_sizes_keep_their_intervals():
+    n, d = np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 2e11, 12), indexing="ij")
+    n, d = n.ravel(), d.ravel()
+    loss = (1.7 + 400 * n**-0.34 + 1500 * d**-0.37) * np.exp(RNG.normal(0, 0.005, n.size))
+    found = scalefit.fit(read(pa.table({"N": n, "D": d, "loss": loss})), "chinchilla")
+    assert not found.draws.refused
+
+
+def test_rows_measured_badly_count_less():
+    x = np.geomspace(1e18, 1e22, 40)
+    clean = 1.7 + 5e3 * x**-0.2
+    error = np.where(np.arange(40) % 2, 0.001, 0.2)
+    loss = clean * np.exp(RNG.normal(0, 0.002, 40)) + RNG.normal(0, 1, 40) * error
+    table = {"x": x, "loss": loss}
+    plain = scalefit.fit(read(pa.table(table)), "power-floor", objective="gaussian")
+    known = scalefit.fit(
+        read(pa.table(table | {"loss_se": error})), "power-floor", objective="gaussian"
+    )
+    assert "weighed-by-loss-se" in {n.code for n in known.fit.notes}
+    weight = known.fit.runs.weight
+    order = np.argsort(known.fit.runs.inputs["x"])
+    assert weight[order][1::2].min() > 5 * weight[order][0::2].max()
+    assert weight.mean() == pytest.approx(1)
+    at = [np.geomspace(1e18, 1e22, 9)]
+    truth = 1.7 + 5e3 * at[0] ** -0.2
+    error_of = [
+        np.abs(np.log(e.law.predict(e.fit.theta[None], at)[0] / truth)).max()
+        for e in (known, plain)
+    ]
+    assert error_of[0] < error_of[1]
+
+
+def test_equal_errors_change_no_weight():
+    x = np.geomspace(1e18, 1e22, 30)
+    loss = (1.7 + 5e3 * x**-0.2) * np.exp(RNG.normal(0, 0.005, 30))
+    table = read(pa.table({"x": x, "loss": loss, "loss_se": np.full(30, 0.001) * loss}))
+    found = scalefit.fit(table, "power-floor")
+    assert (found.fit.runs.weight == 1).all()
+
+
+def test_part_of_the_runs_keeps_what_stands_beside_them():
+    runs = replace(
+        observations({"x": np.arange(1.0, 9)}, np.arange(9.0, 1, -1)),
+        beside={"tries": np.arange(8.0)},
+    )
+    part = runs.take(np.arange(8) >= 5)
+    assert part.beside["tries"].tolist() == [5, 6, 7]
+
+
+def test_failed_runs_go_out_for_a_reason_and_unfinished_ones_are_told_of():
+    status = ["ok"] * 6 + ["diverged", "early-stopped"]
+    columns = {"x": np.geomspace(1, 100, 8), "loss": np.linspace(4, 3, 8), "status": status}
+    columns["loss"][6] = np.nan
+    table = read(pa.table(columns))
+    assert [(e.row, e.reason) for e in table.excluded] == [(7, "status is diverged")]
+    codes = {n.code for n in table.notes}
+    assert codes == {"runs-censored", "schedule-unfinished"}
