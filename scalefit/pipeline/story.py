@@ -401,10 +401,10 @@ def leave_out_section(compared: Compared, level: float) -> Section:
         if one.left_out is None:
             continue
         rows += [
-            (one.fit.law.name, words, *_score_cells(part))
+            (one.fit.law.name, words.removesuffix(" decades"), *_score_cells(part))
             for words, part in score_by_distance(one.left_out, level).items()
         ]
-    header = ("law", "distance", *_SCORES)
+    header = ("law", "decades", *_SCORES)
     return Section(
         name="leave-one-out",
         heading="Leaving each budget out",
@@ -464,7 +464,7 @@ def _ranking(compared: Compared) -> Section:
     )
     return Section(
         name="comparison",
-        heading=f"{len(rows)} laws compared on {compared.observations.n} runs",
+        heading=f"{len(rows)} laws compared on {_evidence_words(compared.observations)}",
         lead=(f"Verdict: {compared.comparison.verdict}.",),
         header=("law", "AICc", "Δ", "weight", "residual", "status", "gates"),
         rows=tuple(rows),
@@ -477,6 +477,12 @@ def _ranking(compared: Compared) -> Section:
             "laws that pass every gate. Residual: root mean square without the worst tenth.",
         ),
     )
+
+
+def _evidence_words(runs: Observations) -> str:
+    if runs.clusters == runs.n:
+        return f"{runs.n} runs"
+    return f"{runs.n} rows of {runs.clusters} independent runs"
 
 
 def _gate_words(one: Ranked, failed: Sequence[str]) -> str:
@@ -501,11 +507,11 @@ def _forecast_section(compared: Compared, level: float) -> Section:
         parts = score_by_distance(one.forecasts, level)
         whole = {"all": score(one.forecasts, level)} if len(parts) != 1 else {}
         rows += [
-            (one.fit.law.name, words, *_score_cells(part))
+            (one.fit.law.name, words.removesuffix(" decades"), *_score_cells(part))
             for words, part in {**whole, **parts}.items()
             if part.forecasts
         ]
-    header = ("law", "distance", *_SCORES)
+    header = ("law", "decades", *_SCORES)
     return Section(
         name="forecasts",
         heading="Leaving the largest budgets out",
@@ -515,9 +521,9 @@ def _forecast_section(compared: Compared, level: float) -> Section:
         table=forecast_table(compared),
         footer=(
             "Each law was fitted to the runs below a cut and asked for every budget above it, for "
-            "each cut that leaves enough runs. Error: root mean square, relative to the loss; "
-            "mean: actual less forecast; z: error in standard errors, 1 if the law's own interval "
-            "is honest; CRPS: lower is better; covered: share inside the "
+            "each cut that leaves enough runs, so many decades beyond it. Error: root mean square, "
+            "relative to the loss; mean: actual less forecast; z: error in standard errors, 1 if "
+            "the law's own interval is honest; CRPS: lower is better; covered: share inside the "
             f"{100 * level:g} % interval that trusts the law.",
         )
         if rows
