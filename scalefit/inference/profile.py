@@ -27,11 +27,13 @@ def prediction_se(fit: Fit, point: Mapping[str, Array]) -> float:
     weight = fit.runs.weight[None]
     measure = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
     rows = jacobian[0] * np.sqrt(weight * np.maximum(measure.safe, 0))
+    place = tuple(
+        np.asarray(point[name], dtype=float) / problem.units[name] for name in fit.law.inputs
+    )
     at = replace(
         problem,
-        inputs=tuple(
-            np.asarray(point[name], dtype=float) / problem.units[name] for name in fit.law.inputs
-        ),
+        inputs=place,
+        logs=tuple(-np.log(values) for values in place),
         target=np.zeros(1),
         weight=np.ones(1),
     )
@@ -71,16 +73,19 @@ def deviance_at(fit: Fit, point: Mapping[str, Array], shifts: Array) -> Array:
     robust = robust / robust.sum()
     base = float(objective.log_likelihood(residual, weight)[0])
     found = np.empty(shifts.shape)
+    wider = tuple(
+        np.append(own, at / problem.units[name])
+        for name, own, at in zip(fit.law.inputs, problem.inputs, inputs, strict=True)
+    )
+    logs = tuple(-np.log(values) for values in wider)
     for k, shift in enumerate(shifts):
         u = fit.u[None]
         for part in _LADDER:
             target = value * np.exp(part * shift)
             held = replace(
                 problem,
-                inputs=tuple(
-                    np.append(own, at / problem.units[name])
-                    for name, own, at in zip(fit.law.inputs, problem.inputs, inputs, strict=True)
-                ),
+                inputs=wider,
+                logs=logs,
                 target=np.append(problem.target, np.log(target) if problem.log_target else target),
                 weight=np.append(robust, _PULL),
             )

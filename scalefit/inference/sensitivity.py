@@ -250,7 +250,8 @@ def _miscounted(fit: Fit) -> list[tuple[str, Array, Problem]]:
     ):
         inputs = list(fit.problem.inputs)
         inputs[place] = inputs[place] * factor
-        problem = replace(fit.problem, inputs=tuple(inputs))
+        logs = tuple(-np.log(values) for values in inputs)
+        problem = replace(fit.problem, inputs=tuple(inputs), logs=logs)
         found.append((name, _again(problem, fit.objective, fit.runs.weight, fit.u), problem))
     return found
 

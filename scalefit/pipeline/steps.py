@@ -26,6 +26,7 @@ from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_o
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
+from scalefit.inference.split_error import split_error
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
 from scalefit.laws import LAWS, Law
@@ -139,6 +140,11 @@ class Estimate:
     def law_error(self) -> LawError:
         """How far the law is wrong per decade beyond its data."""
         return law_error(self.forecasts)
+
+    @cached_property
+    def split_error(self) -> LawError:
+        """How far the law is wrong about the best split, per decade beyond its data."""
+        return split_error(self.fit)
 
 
 def _column(i: int) -> Quantity:
@@ -368,6 +374,7 @@ def allocate(
         estimate.draws,
         estimate.law_error,
         np.atleast_1d(np.asarray(budgets, dtype=float)),
+        split=estimate.split_error,
         level=estimate.level,
         waste=waste,
         i_know=i_know,

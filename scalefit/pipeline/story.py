@@ -297,6 +297,14 @@ def law_error_words(error: LawError) -> str:
     )
 
 
+def split_error_words(error: LawError) -> str:
+    """What beyond the parameters widens N* and D*."""
+    how = "assumed because these runs cannot show it"
+    if error.source == "estimated":
+        how = f"estimated from {error.forecasts} earlier forecasts of N*"
+    return f"N* and D*: parameters, and a factor {math.exp(error.tau):.2g} per decade, {how}."
+
+
 def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     """Compute-optimal settings."""
     rows, withheld = [], _withheld(found.notes)
@@ -310,9 +318,9 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         rows.append(
             (
                 human(float(budget)),
-                _human_with(found.N, k),
-                _human_with(found.D, k),
-                _human_with(found.ratio, k),
+                _human_with(found.N_headline, k),
+                _human_with(found.D_headline, k),
+                _human_with(found.ratio_headline, k),
                 f"{as_precise_as(float(found.band.loss[k]), spread, 1)} "
                 + _pair(found.band.headline, k, spread),
                 f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
@@ -328,6 +336,9 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
             **_valued(found.N, "N", keep),
             **_valued(found.D, "D", keep),
             **_valued(found.ratio, "tokens_per_parameter", keep),
+            **_band_columns(found.N_headline, "N_headline", keep),
+            **_band_columns(found.D_headline, "D_headline", keep),
+            **_band_columns(found.ratio_headline, "tokens_per_parameter_headline", keep),
             **_valued(found.band.headline, "loss", keep),
             "near_optimal_N_low": _column(np.where(keep, found.near[:, 0], np.nan)),
             "near_optimal_N_high": _column(np.where(keep, found.near[:, 1], np.nan)),
@@ -356,10 +367,10 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             "; ".join(grown) + ".",
-            interval_words(estimate.draws, estimate.level)
-            + " Those of N*, D* and their ratio hold if the law is exactly right; that of the loss "
-            "is the headline.",
+            interval_words(estimate.draws, estimate.level) + " All are headlines; the JSON "
+            "document also holds those that hold if the law is exactly right.",
             law_error_words(found.law_error),
+            split_error_words(found.split_error),
         ),
     )  # fmt: skip
 
