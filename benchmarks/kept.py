@@ -31,8 +31,12 @@ class Kept:
 
 
 def _line(found: dict[str, Any]) -> Line:
-    promise = found.pop("promise")
-    numbers = {name: math.nan if value is None else value for name, value in found.items()}
+    promise = found["promise"]
+    numbers = {
+        name: math.nan if value is None else value
+        for name, value in found.items()
+        if name != "promise"
+    }
     if promise is None:
         return Line(**numbers)
     limit = math.inf if promise["limit"] is None else promise["limit"]

@@ -110,6 +110,20 @@ class UncertaintySettings:
     draws: int = 2000
     cluster: str = "run"
 
+    def __post_init__(self) -> None:
+        """Refuse a level that no interval has."""
+        check_level(self.level)
+
+
+def check_level(level: float) -> None:
+    """Refuse a level outside 0.5 to 1.
+
+    Raises:
+        InputError: it is.
+    """
+    if not 0.5 <= level < 1:
+        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
+
 
 @dataclass(frozen=True)
 class PredictSettings:
@@ -271,14 +285,9 @@ def _objective(value: Any) -> str:
         return value
     table = dict(_tabled(value))
     name = table.pop("name", None)
-    if not isinstance(name, str) or len(table) > 1:
+    if not isinstance(name, str):
         raise ValueError('write "huber:1e-3" or { name = "huber", delta = 1e-3 }')
-    allowed = {"t": "nu", "huber": "delta"}
-    for key, setting in table.items():
-        if allowed.get(name) != key:
-            raise ValueError(f"{name} has no setting {key!r}")
-        return f"{name}:{setting}"
-    return name
+    return f"{name}:{','.join(f'{key}={setting}' for key, setting in table.items())}".rstrip(":")
 
 
 def _bounds(value: Any) -> dict[str, tuple[float, float]]:

@@ -46,6 +46,8 @@ def axes(law):
             value = law.example[parameter.name]
             place = (value / 0.3) ** (1 / law.example[power]) if isinstance(power, str) else value
             places[name].append(place)
+    for name, twin in law.shares_unit.items():
+        places[name] = places[name] or places[twin]
     return {name: (min(at) / 30, max(at) * 30) for name, at in places.items()}
 
 

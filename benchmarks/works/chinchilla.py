@@ -159,7 +159,7 @@ def cold(plan: Plan) -> Block:
     starts = plan.folder / "starts.npy"
     rivals.append(
         (
-            f"L-BFGS-B, {STARTS:,} starts",
+            f"{STARTS:,} starts L-BFGS-B",
             plan.rival("epoch_starts", path, every, starts),
             lambda t: scaled(t, STARTS, "starts", t.said["starts"]),
             300,

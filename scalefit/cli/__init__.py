@@ -1,6 +1,7 @@
 """The door: words to arguments, and an error is one line. Nothing heavy is imported here."""
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from scalefit.cli.options import numbers, points, settings_of, shares_data_options, shares_options
+from scalefit.cli.options import (
+    numbers,
+    points,
+    refuse_overwriting,
+    settings_of,
+    shares_data_options,
+    shares_options,
+)
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
 _ALL_DOUBTS = "--strict=warning,refusal"
@@ -54,14 +62,28 @@ def front(
 
 @app.command()
 @shares_options
-def fit(given: dict[str, Any]) -> None:
+def fit(
+    given: dict[str, Any],
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column of groups to fit one by one; Ctrl-C keeps what is done."),
+    ] = None,
+) -> None:
     """Fit laws to runs: parameters, intervals, and a certificate of convergence.
 
     Example: scalefit fit data/chinchilla-subset/runs.csv --law chinchilla
     """
     from scalefit.pipeline import commands
 
-    _deliver(commands.fit(settings_of(given)), given)
+    settings = settings_of(given)
+    if by is None:
+        _deliver(commands.fit(settings), given)
+        return
+    from scalefit.cli.progress import watching
+
+    with watching("groups") as watch:
+        outcome = commands.fit_groups(settings, by, watch)
+    _deliver(outcome, given)
 
 
 @app.command()
@@ -133,6 +155,8 @@ def predict(
     settings = settings_of(given)
     asked = points(at)
     if at_file is not None:
+        if given["out"] is not None:
+            refuse_overwriting(given["out"], at_file)
         asked += commands.points_of(at_file)
     if asked:
         settings = replace(settings, predict=replace(settings.predict, at=asked))
@@ -409,13 +433,31 @@ def _print_document(story: Any) -> None:
     sys.stdout.write(document_text(story.document))
 
 
+def _ended(number: int, _frame: object) -> None:
+    """Leave by an exception, so that whoever holds processes or files lets go of them."""
+    sys.exit(128 + number)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or "it is closed"
+
+
 def main() -> None:
     """Run the command line; errors of ours become at most three lines on standard error."""
     # The fits are many small ones: threads of a BLAS only get in each other's way.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGTERM, _ended)
+    if sys.stdout is None:
+        # Closed before we began: a stand-in that refuses each write, and keeps the place of the
+        # descriptor from any file that is opened later.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout.writable():
+                sys.stdout.flush()
     except ScalefitError as error:
         typer.echo(f"error: {error}", err=True)
         if error.hint:
@@ -425,6 +467,14 @@ def main() -> None:
         # The reader has left, as `head` does; nothing is lost that anybody waited for.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_CLOSED_PIPE)
+    except OSError as error:
+        # Files are read and written under their names; what has none is a stream.
+        if error.filename is not None:
+            raise
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        typer.echo(f"error: standard output could not be written: {_why(error)}", err=True)
+        typer.echo("  send it elsewhere, or write a file with -o", err=True)
+        sys.exit(4)
     except MemoryError:
         typer.echo("error: not enough memory for these runs and refits", err=True)
         typer.echo("  fewer --draws, or fewer rows with --where, need less", err=True)

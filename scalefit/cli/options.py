@@ -10,13 +10,16 @@ import typer
 
 from scalefit.config import LawChoice, Settings, load
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human
+from scalefit.core.numbers import parse_human, shown
 
 _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
 Runs = Annotated[
     str | None,
-    typer.Argument(help="Runs: a table (CSV, JSON, Parquet, ...), - for input, or a saved fit."),
+    typer.Argument(
+        help="Runs: a table (CSV, JSON, Parquet, ...), - for input; a saved fit for fit, predict "
+        "and optimum."
+    ),
 ]
 SHARED: dict[str, tuple[Any, Any]] = {
     "col": (
@@ -333,7 +336,52 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise InputError(f"seed is {settings.seed}, must be zero or more")
     if settings.jobs < 1:
         raise InputError(f"jobs is {settings.jobs}, must be one or more")
+    _refuse_beside_saved(given, settings.runs.path)
+    if given["out"] is not None:
+        refuse_overwriting(given["out"], settings.runs.path, given["config"])
     return settings
+
+
+_SETTLED = (
+    "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "x", "objective",
+    "fix", "bound", "solver", "interval", "level", "draws", "cluster", "seed",
+)  # fmt: skip
+
+
+def _refuse_beside_saved(given: dict[str, Any], path: str) -> None:
+    """Refuse flags that a saved fit has settled already.
+
+    Raises:
+        InputError: one is given.
+    """
+    from scalefit.pipeline.commands import is_saved
+
+    flags = [f"--{name.replace('_', '-')}" for name in _SETTLED if given[name] not in (None, [])]
+    if flags and is_saved(path):
+        raise InputError(
+            f"{', '.join(flags)} cannot change a fit that is saved",
+            "leave it out, or name the table of runs to fit anew",
+        )
+
+
+def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
+    """Refuse to write over what is read, as a report in the folder of its runs might.
+
+    Raises:
+        InputError: the output is an input, or a folder whose files may be.
+    """
+    from scalefit.tables.reports import FORMATS
+
+    made = {suffix for known in FORMATS for suffix in known.suffixes} - {".csv"}
+    for path in (Path(given) for given in inputs if given):
+        if not (path.exists() and out.exists()):
+            continue
+        inside = out.is_dir() and path.parent.samefile(out) and path.suffix.lower() in made
+        if path.samefile(out) or inside:
+            raise InputError(
+                f"-o {shown(str(out))} would write over {shown(str(path))}, which is read",
+                "choose another name" if not inside else "choose another folder",
+            )
 
 
 def _over(base: Any, **given: Any) -> Any:
@@ -355,6 +403,11 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not (equals and name.strip() and value.strip()):
             raise InputError(f"{option} {text!r} is not NAME=VALUE")
+        if name.strip() in pairs:
+            raise InputError(
+                f"{option}: {name.strip()} is given twice",
+                "give each point its own --at" if option == "--at" else "give it once",
+            )
         pairs[name.strip()] = value.strip()
     return pairs
 

@@ -21,11 +21,11 @@ class Observations:
     Attributes:
         inputs: Input of the law to its values, each shape (n,), positive.
         loss: Final loss, shape (n,), positive for objectives on the log loss.
-        weight: Row weights, shape (n,), >= 0; ones unless the runs carry weights.
+        weight: Row weights, shape (n,), >= 0, of mean 1 over those above 0.
         cluster: Independent unit of each row as 0..G-1, shape (n,).
         row: Number of each row in the source, counted from 1 below the header, shape (n,).
-        scale: What distance beyond the data is measured in, shape (n,): training compute in FLOP
-            where it is known or derivable, else the law's only input.
+        scale: What distance beyond the data is measured in, shape (n,): the law's only input, or
+            training compute in FLOP where it is known or derivable, else the first input.
         scale_name: Role of `scale`, as words use it.
         cluster_name: What was taken for one independent unit: `run`, `row`, a role or a column.
         beside: Numbers that are no input but say something of the rows, each shape (n,):

@@ -23,7 +23,7 @@ from scalefit.inference.prediction import (
     widened,
 )
 from scalefit.inference.uncertainty import Draws, Interval, interval
-from scalefit.inference.uncertainty.student import t_quantile
+from scalefit.core.tails import t_quantile
 from scalefit.laws.base import Law
 from scalefit.laws.dual import Dual
 
@@ -180,9 +180,10 @@ def allocate(
         trust=tuple(trust(fit.runs, h) for h in away),
         notes=tuple(
             tuple(
-                distance_notes(fit.runs, float(h), i_know=i_know) + ratio_notes(fit.runs, float(r))
+                distance_notes(fit.runs, float(c), float(h), i_know=i_know)
+                + ratio_notes(fit.runs, float(r))
             )
-            for h, r in zip(away, ratio, strict=True)
+            for c, h, r in zip(budgets, away, ratio, strict=True)
         ),
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,
@@ -231,7 +232,13 @@ def best_size(law: Law, theta: Array, budgets: Array) -> Array:
         return np.empty((0, budgets.size))
     middle = np.log(budgets / FLOP_PER_PARAMETER_TOKEN) / 2
     offsets = np.linspace(-_REACH, _REACH, _SCAN)
-    loss = np.stack([_along(law, theta, budgets, middle + o)[0] for o in offsets], axis=-1)
+    loss = np.stack(
+        [
+            _along(law, theta, np.repeat(budget, _SCAN), centre + offsets)[0]
+            for budget, centre in zip(budgets, middle, strict=True)
+        ],
+        axis=1,
+    )
     lowest = np.argmin(np.where(np.isfinite(loss), loss, np.inf), axis=-1)
     inside = (lowest > 0) & (lowest < _SCAN - 1)
     at = np.clip(lowest, 1, _SCAN - 2)

@@ -19,7 +19,6 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
-from scalefit.inference.objectives import Huber
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution
 
@@ -82,6 +81,7 @@ class Certificate:
     notes: tuple[Note, ...]
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def certify(
     problem: Problem, objective: Any, u: Array, *, solver_value: float, ends: Solution, capped: bool
 ) -> Certificate:
@@ -111,8 +111,9 @@ def certify(
     rounding = _rounding(problem, objective, scale)
     score = _score_test(scaled[norm > 0], root * psi[used], max(dof, 1), rounding)
     in_band = -1
-    if isinstance(objective, Huber):
-        in_band = int((np.abs(residual[used]) <= objective.threshold).sum())
+    threshold = getattr(objective, "threshold", None)
+    if threshold is not None:
+        in_band = int((np.abs(residual[used]) <= threshold).sum())
     judged = bool(scaled.size) and kappa <= _ONE_COLUMN_TWICE and not perfect
     judged = judged and not 0 <= in_band < 2 * problem.p
     step_se, hess_min = (
@@ -159,7 +160,7 @@ def certify(
     if 0 <= in_band < 2 * problem.p:
         notes.append(
             doubts.FEW_ROWS_IN_BAND.note(
-                f"{in_band} of {int(used.sum())} rows lie within delta = {objective.threshold:g}"
+                f"{in_band} of {int(used.sum())} rows lie within delta = {threshold:g}"
             )
         )
     status = max((s for s, _ in found), key=STATUSES.index)

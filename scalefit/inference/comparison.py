@@ -10,6 +10,7 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
+from scalefit.inference.breaks import breaks_of
 from scalefit.inference.criteria import aicc, bic, effective_aicc, effective_share
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts
@@ -25,7 +26,7 @@ from scalefit.inference.gates import (
 )
 
 _UNDECIDED = 6.0  # of AICc: below it the better law is not better enough to name
-_NEGLIGIBLE = 10.0
+RULED_OUT = 10.0  # of AICc: a law so far behind has no weight
 _ONE_CURVE = 1e-3  # of the typical residual, or of the loss by 1e-9
 
 
@@ -116,16 +117,16 @@ def compare(
     adequate = np.array([all(v.passed for v in judged) for judged in verdicts])
     twins = _twins(fits, adequate, ahead)
     counted = adequate & np.array([fit.law.name not in twins for fit in fits])
-    plain = np.array([aicc(fit) for fit in fits])
+    known = np.isfinite([aicc(fit) for fit in fits])
     # Over the laws with a shape in their residuals as well: leaving them out would argue in a
     # circle, that noise is white because the law that follows its every turn says so.
     share = effective_share(candidates(fits))
-    scores = np.array([effective_aicc(fit, share) for fit in fits])
-    delta, weight = _weights(np.where(np.isfinite(plain), scores, np.inf), counted)
+    scores = np.where(known, [effective_aicc(fit, share) for fit in fits], np.inf)
+    delta, weight = _weights(scores, counted)
     ranked = [
         Ranked(fit, judged, float(a), bic(fit), float(d), float(w), f, twins.get(fit.law.name, ""))
         for fit, judged, a, d, w, f in zip(
-            fits, verdicts, plain, delta, weight, forecasts, strict=True
+            fits, verdicts, scores, delta, weight, forecasts, strict=True
         )
     ]
     ranked.sort(key=_RANKS[rank](ranked))
@@ -143,7 +144,21 @@ def compare(
         notes += (
             doubts.RESIDUAL_SHAPE.note(f"the residuals of {', '.join(shaped)} still have a shape"),
         )
+    notes += _late_breaks(ranked)
     return Comparison(tuple(ranked), words, notes, rank, share, disagreeing)
+
+
+def _late_breaks(ranked: Sequence[Ranked]) -> tuple[Note, ...]:
+    return tuple(
+        doubts.LATE_BREAK.note(
+            f"{one.fit.law.name} breaks at {found.position:.3g}, in the last half decade of the "
+            "runs: treat the slope beyond as unmeasured"
+        )
+        for one in ranked
+        if one.weight > 0 and one.fit.law.breaks
+        for found in breaks_of(one.fit)
+        if found.late
+    )
 
 
 def _twins(fits: Sequence[Fit], adequate: Array, ahead: Points | None) -> dict[str, str]:
@@ -177,7 +192,7 @@ def _weights(scores: Array, counted: Array) -> tuple[Array, Array]:
     if not usable.any():
         return np.full(scores.shape, np.nan), np.zeros(scores.shape)
     delta = scores - scores[usable].min()
-    raw = np.where(usable & (delta <= _NEGLIGIBLE), np.exp(-np.clip(delta, 0, 700) / 2), 0.0)
+    raw = np.where(usable & (delta <= RULED_OUT), np.exp(-np.clip(delta, 0, 700) / 2), 0.0)
     return delta, raw / raw.sum()
 
 
@@ -255,7 +270,7 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
         words = f"{near[0].fit.law.name} is preferred"
         if far:
             words += f" over {far[0].fit.law.name} by {far[0].delta:.1f} of AICc"
-    ruled = [r.fit.law.name for r in far if r.delta > _NEGLIGIBLE and rank == "aicc"]
+    ruled = [r.fit.law.name for r in far if r.delta > RULED_OUT and rank == "aicc"]
     ruled += [r.fit.law.name for r in ranked if not r.adequate]
     if ruled:
         words += f"; ruled out: {', '.join(ruled)}"

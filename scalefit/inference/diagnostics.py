@@ -11,6 +11,7 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array
+from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.allocation import on_one_line
 from scalefit.inference.certificate import USABLE
@@ -32,7 +33,6 @@ from scalefit.inference.sensitivity import (
 from scalefit.inference.uncertainty.base import Draws, Quantity, draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.inference.uncertainty.profile import Profile, degrees, first_order_reach
-from scalefit.inference.uncertainty.student import t_quantile
 
 _SINGULAR = 1e10  # of the scaled J'J: beyond it nothing is separate any more
 _ILL = 3e4
@@ -99,6 +99,14 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
         *_alike(fit, draws, kin, level),
     ]
     return Diagnostics(pure, kin, residuals, directions, found, box, tuple(notes))
+
+
+def inseparable(fit: Fit) -> bool:
+    """Whether the runs cannot tell the parameters apart at all."""
+    if fit.status not in USABLE or fit.runs.n > _MOST_ROWS:
+        return bool(tuple(_one_line(fit)))
+    found = _identified(fit, spectrum(fit))
+    return any(note.code == doubts.COLLINEAR_DESIGN.name for note in found)
 
 
 def _kin(fit: Fit, residuals: Residuals) -> tuple[Kinship, ...]:

@@ -13,6 +13,16 @@ AT_BOUND = DOUBTS.add(
         "--bound NAME=LOW:HIGH.",
     )
 )
+REACHES_ZERO = DOUBTS.add(
+    Doubt(
+        name="reaches-zero",
+        severity="note",
+        trigger="a parameter that cannot be negative is 0 in some refits, though not in the fit",
+        meaning="A few runs decide whether there is such a term at all. Its interval cannot be "
+        "formed on a logarithm, so it is formed on the number itself and begins at 0.",
+        remedy="Compare the law with the one that lacks the term.",
+    )
+)
 WEAKLY_IDENTIFIED = DOUBTS.add(
     Doubt(
         name="weakly-identified",
@@ -208,6 +218,15 @@ RANKINGS_DISAGREE = DOUBTS.add(
         remedy="Let the interval cover both.",
     )
 )
+INTERRUPTED = DOUBTS.add(
+    Doubt(
+        name="interrupted",
+        severity="warning",
+        trigger="the command was stopped, by Ctrl-C, before every group was fitted",
+        meaning="What was finished is whole and is kept; the other groups are missing.",
+        remedy="Run it again; the same seed gives the same numbers.",
+    )
+)
 NO_ADEQUATE_LAW = DOUBTS.add(
     Doubt(
         name="no-adequate-law",
@@ -217,6 +236,16 @@ NO_ADEQUATE_LAW = DOUBTS.add(
         meaning="No candidate describes the runs that there are, so none is extended beyond them.",
         remedy="Add runs, give another law with --law NAME or FILE.toml, or name one law alone to "
         "see what it says at your own risk.",
+    )
+)
+LAW_RULED_OUT = DOUBTS.add(
+    Doubt(
+        name="law-ruled-out",
+        severity="warning",
+        trigger="a report goes on with a law that its own comparison rules out",
+        meaning="Other laws describe the runs better by far, or this one fails a gate, so what is "
+        "predicted from it may be wrong by more than its intervals say.",
+        remedy="Name the law that the comparison puts first with --law NAME, or --law auto.",
     )
 )
 CORRELATED_ROWS = DOUBTS.add(
@@ -373,5 +402,15 @@ LARGE_SCATTER = DOUBTS.add(
         "covered far fewer than they promise.",
         remedy="Compare other laws, leave out runs of another kind (far too short, badly tuned), "
         "or do not extrapolate.",
+    )
+)
+LATE_BREAK = DOUBTS.add(
+    Doubt(
+        name="late-break",
+        severity="warning",
+        trigger="a break lies within the last half decade of the runs",
+        meaning="The slope beyond it rests on a few runs and decides every forecast: treat it as "
+        "unmeasured.",
+        remedy="Train runs beyond the break before extending the curve.",
     )
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import f_tail
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 
@@ -73,8 +74,6 @@ def kinship(by: str, residual: Array, label: IntArray) -> Kinship | None:
 
     Source: Searle, Casella & McCulloch 1992, section 3.5 (analysis of variance, unequal sizes).
     """
-    from scipy.special import fdtrc
-
     _, group = np.unique(label, return_inverse=True)
     size = np.bincount(group).astype(float)
     n, k = float(residual.size), size.size
@@ -88,7 +87,7 @@ def kinship(by: str, residual: Array, label: IntArray) -> Kinship | None:
     typical = (n - float((size**2).sum()) / n) / (k - 1)
     correlation = (between - within) / (between + (typical - 1) * within)
     ratio = between / within if within > 0 else np.inf
-    return Kinship(by, k, float(correlation), float(fdtrc(k - 1, n - k, ratio)))
+    return Kinship(by, k, float(correlation), float(f_tail(k - 1, n - k, ratio)))
 
 
 def groupings(runs: Observations) -> dict[str, IntArray]:

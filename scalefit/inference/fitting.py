@@ -279,8 +279,10 @@ def _search(
     """Successive halving over the starts; all of them to the end if they were asked for."""
     if keep_all:
         return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
-    u, many = begin, min(_MOST_FIRST, _FIRST_ROWS // problem.n)
-    for keep, limit in _ROUNDS:
+    # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
+    exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
+    u, many = begin, 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
+    for keep, limit in _ROUNDS[1:] if exact else _ROUNDS:
         u = _best(problem, goal, weight, u, max(keep, many))
         ends = solve(problem, goal, weight, u, cold=True, limit=limit)
         u, many = ends.u, 0

@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets as budgets  # part of what a forecast is
 from scalefit.inference.solver import solve
 from scalefit.inference.starts import candidates
-from scalefit.inference.uncertainty.student import t_quantile
 
+_LEAST_CURVATURE = 0.05  # in any direction, as a share of the mean's
 ASSUMED_TAU = 0.02  # per decade: the field's value where none can be estimated
 _PRIOR_TOP = 0.20
 _FEWEST = 3
@@ -161,17 +162,43 @@ def spread_below(
     problem, objective = fit.problem, fit.objective
     residual, jacobian = problem.evaluate(u[None])
     weight = (below * fit.runs.weight)[None]
-    found = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
+    state = objective.begin(residual, weight, cold=False)
+    found = objective.measure(residual, weight, state)
+    # A sandwich asks for psi'. A kink has it nowhere, so it is the slope over a band about each
+    # residual, as wide as a density of so many rows can be told (Silverman 1986, section 3.4).
+    reach = max(0.9 * scale * int(below.sum()) ** -0.2, 1e-12)
+    above, under = (
+        objective.measure(residual + by, weight, state).psi[0] for by in (reach, -reach)
+    )
     rows = jacobian[0] * weight[0]
-    bread = (rows * np.maximum(found.safe[0], 0)) @ jacobian[0].T
-    width = np.sqrt(np.maximum(np.diag(bread), 1e-300))
-    inverse = np.linalg.pinv(bread / np.outer(width, width), rcond=1e-12) / np.outer(width, width)
+    inverse = _inverse(rows, jacobian[0], (above - under) / (2 * reach), found.safe[0])
     label = fit.runs.cluster[below]
     scores = np.zeros((p, int(label.max()) + 1))
     np.add.at(scores.T, label, (rows * found.psi[0]).T[below])
     groups = np.unique(label).size
     meat = scores @ scores.T * groups / max(1, groups - p)
     return inverse @ meat @ inverse, noise_of(fit, scale, int(below.sum()))
+
+
+def _inverse(rows: Array, jacobian: Array, sharp: Array, safe: Array) -> Array:
+    """Inverse of rows * sharp @ jacobian.T, (p, p), from rows and Jacobian of shape (p, n).
+
+    Where that is not clearly positive definite, its mean stands for each row's slope of psi, and
+    in the last resort the parabola above the penalty.
+    """
+    plain = rows @ jacobian.T
+    width = np.sqrt(np.maximum(np.diag(plain), 1e-300))
+    value, vector = np.linalg.eigh(plain / np.outer(width, width))
+    seen = value > 1e-12 * value[-1]
+    white = vector[:, seen] / np.sqrt(value[seen]) / width[:, None]
+    used = np.abs(rows).max(axis=0) > 0
+    mean = float(sharp[used].mean())
+    curved = white.T @ (rows * sharp) @ jacobian.T @ white
+    if mean <= 0:
+        curved = white.T @ (rows * safe) @ jacobian.T @ white
+    elif float(np.linalg.eigvalsh(curved)[0]) < _LEAST_CURVATURE * mean:
+        curved = mean * np.eye(int(seen.sum()))
+    return np.asarray(white @ np.linalg.pinv(curved) @ white.T)
 
 
 def noise_of(fit: Fit, scale: float, rows: int) -> float:

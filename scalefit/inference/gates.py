@@ -11,6 +11,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
+from scalefit.core.tails import f_tail
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.criteria import (
     STRUCTURE_LEVEL,
@@ -148,6 +149,28 @@ class Monotone:
             f"rises by {100 * rise:.2g} % on the way to the target"
             if rise > 1e-9
             else "falls all the way to the target",
+        )
+
+
+@GATES.add
+@dataclass(frozen=True)
+class Breaks:
+    """Enough runs beyond the last break to know the slope that is extended."""
+
+    name: ClassVar[str] = "breaks"
+    fewest: int = 4
+
+    def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
+        """Distinct scales beyond it; a break amid or before the runs extends nothing by itself."""
+        if not fit.law.breaks:
+            return Verdict(self.name, True, "the law has no breaks")
+        last = max(float(fit.theta[fit.law.index(name)]) for name, _ in fit.law.breaks)
+        (x,) = fit.runs.inputs.values()
+        beyond = int((np.unique(x) >= last).sum())
+        return Verdict(
+            self.name,
+            beyond >= self.fewest,
+            f"{beyond} scales beyond the last break at {last:.3g} (at least {self.fewest})",
         )
 
 
@@ -301,8 +324,6 @@ def structure_p(fit: Fit) -> float:
 
 
 def _added_columns_p(fit: Fit) -> float:
-    from scipy.special import fdtrc
-
     runs = fit.runs
     log = {n: np.log(v) - np.log(v).mean() for n, v in runs.inputs.items() if np.ptp(v) > 0}
     added = np.stack(
@@ -334,7 +355,7 @@ def _added_columns_p(fit: Fit) -> float:
     else:
         covariance = scores.T @ scores * groups / max(df, 1)
     statistic = float(effect @ np.linalg.pinv(covariance) @ effect) / q
-    return float(fdtrc(q, df, statistic))
+    return float(f_tail(q, df, statistic))
 
 
 def _orthonormal(columns: Array) -> Array:

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
 
 _SMALLEST_SCALE = 1e-12
 _LARGEST_DELTA = 1e6
+_DEAREST = 1e6
 _FAR = 1e100  # where a law leaves the doubles its residual is infinite; squares must not be
 
 
@@ -392,14 +393,101 @@ class Huber:
         )
 
 
-def _best_log_likelihood(total: float, rows: float, d: float) -> float:
+@OBJECTIVES.add
+@dataclass(frozen=True)
+class AsymmetricHuber:
+    """Huber of the log loss, dearer where the law predicts more than was measured.
+
+    It draws the curve towards the best runs, those that others fail to match for want of tuning
+    (the `overestimate_penalty` of data-constrained fits, Lovelace et al. and their successors).
+
+    Attributes:
+        over: How many times dearer a loss below the curve is than one as far above it; 1 or more.
+        delta: Threshold in log loss.
+    """
+
+    name: ClassVar[str] = "asymmetric-huber"
+    log_target: ClassVar[bool] = True
+    settles: ClassVar[bool] = False
+    over: float = 10.0
+    delta: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse a factor below one, and what Huber refuses."""
+        if not 1 <= self.over <= _DEAREST:
+            raise InputError(
+                f"asymmetric-huber: over is {self.over:g}, must lie between 1 and {_DEAREST:g}",
+                "1 is the symmetric huber",
+            )
+        Huber(self.delta)
+
+    @property
+    def threshold(self) -> float:
+        """The threshold."""
+        return self.delta
+
+    @property
+    def _even(self) -> Huber:
+        return Huber(self.delta)
+
+    def _factor(self, residual: Array) -> Array:
+        # At zero it is the dearer one, which bounds the curvature of every row.
+        return np.where(residual <= 0, self.over, 1.0)
+
+    def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
+        """As Huber."""
+        return self._even.begin(residual, weight, cold=cold)
+
+    def tighten(self, state: Array) -> Array:
+        """As Huber."""
+        return self._even.tighten(state)
+
+    def settle(self, residual: Array, weight: Array, state: Array) -> Array:
+        """Nothing to settle."""
+        return state
+
+    def measure(self, residual: Array, weight: Array, state: Array) -> Measure:
+        """Huber's, each row times its factor."""
+        factor = self._factor(residual)
+        even = self._even.measure(residual, weight * factor, state)
+        return Measure(
+            even.value, even.size, even.psi * factor, even.sharp * factor, even.safe * factor, state
+        )
+
+    def value(self, residual: Array, weight: Array) -> Array:
+        """Plain sum of the penalties."""
+        return _sum(weight * self.rho(residual, np.ones((1, 1))))
+
+    def rho(self, residual: Array, scale: Array) -> Array:
+        """Penalty of each residual; it knows no scale but delta."""
+        return np.asarray(self._factor(residual) * self._even.rho(residual, scale))
+
+    def scale(self, residual: Array, weight: Array) -> Array:
+        """Median absolute residual as the sigma of a normal distribution."""
+        return self._even.scale(residual, weight)
+
+    def log_likelihood(self, residual: Array, weight: Array) -> Array:
+        """Under the density exp(-rho(r)/t)/Z(t): half of Huber's on each side, at t and t/over."""
+        total = self.value(residual, weight)
+        rows = _total(weight, residual)
+        return np.array(
+            [
+                _best_log_likelihood(float(v), float(m), self.delta, self.over)
+                for v, m in zip(total, np.broadcast_to(rows, total.shape), strict=True)
+            ]
+        )
+
+
+def _best_log_likelihood(total: float, rows: float, d: float, over: float = 1.0) -> float:
     """Max over t of -total/t - rows log Z(t), by golden section in log t."""
+
+    def mass(t: float) -> float:
+        whole = math.sqrt(2 * math.pi * t) * math.erf(d / math.sqrt(2 * t))
+        return whole + 2 * t / d * math.exp(-(d**2) / (2 * t))
 
     def likelihood(log_t: float) -> float:
         t = math.exp(log_t)
-        z = math.sqrt(2 * math.pi * t) * math.erf(d / math.sqrt(2 * t))
-        z += 2 * t / d * math.exp(-(d**2) / (2 * t))
-        return -total / t - rows * math.log(z)
+        return -total / t - rows * math.log((mass(t) + mass(t / over)) / 2)
 
     low, high = math.log(d**2 * 1e-12), math.log(d**2 * 1e12)
     golden = (math.sqrt(5) - 1) / 2
@@ -419,12 +507,14 @@ def _total(weight: Array, residual: Array) -> Array:
 def parse_objective(text: str) -> Any:
     """The objective that `t:4`, `gaussian`, `huber:1e-3`, `huber:auto` or `mse` names.
 
-    >>> parse_objective("huber:auto")
-    Huber(delta=None)
+    Several settings stand in the order of its fields, or by name, with commas between.
+
+    >>> parse_objective("huber:auto"), parse_objective("asymmetric-huber:10,0.01")
+    (Huber(delta=None), AsymmetricHuber(over=10.0, delta=0.01))
 
     Raises:
-        UnknownName: no such objective.
-        InputError: a setting that it does not take.
+        UnknownName: no such objective, or no such setting of it.
+        InputError: a setting that it cannot have.
     """
     name, _, setting = text.partition(":")
     kind = OBJECTIVES.get(name)
@@ -433,11 +523,21 @@ def parse_objective(text: str) -> Any:
         return kind()
     if not names:
         raise InputError(f"objective {name} takes no setting, but {setting!r} was given")
-    if setting == "auto" and kind is Huber:
+    if setting in ("auto", "delta=auto") and kind is Huber:
         return Huber(delta=None)
-    try:
-        return kind(**{names[0]: float(setting)})
-    except ValueError:
-        raise InputError(
-            f"objective {name}: {setting!r} is not a number", f"write {name}:NUMBER"
-        ) from None
+    given = [part.partition("=") for part in setting.split(",")]
+    if len(given) > len(names):
+        raise InputError(f"objective {name} takes {len(names)} settings, not {len(given)}")
+    settings: dict[str, float] = {}
+    for place, (key, equals, value) in enumerate(given):
+        field = key.strip() if equals else names[place]
+        if field not in names:
+            raise UnknownName(f"setting of {name}", field, names)
+        try:
+            settings[field] = float(value if equals else key)
+        except ValueError:
+            raise InputError(
+                f"objective {name}: {value if equals else key!r} is not a number",
+                f"write {name}:NUMBER",
+            ) from None
+    return kind(**settings)

@@ -11,11 +11,11 @@ import numpy as np
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 Trust = Literal["inside", "near", "far", "speculative"]
 
@@ -208,14 +208,14 @@ def _row_notes(
     k: int,
     i_know: bool,
 ) -> tuple[Note, ...]:
-    notes = distance_notes(runs, float(away[k]), i_know=i_know)
+    notes = distance_notes(runs, float(scale[k]), float(away[k]), i_know=i_know)
     if "N" in points and "D" in points and {"N", "D"} <= set(runs.inputs):
         notes += ratio_notes(runs, float(points["D"][k] / points["N"][k]))
     return tuple(notes)
 
 
-def distance_notes(runs: Observations, decades: float, *, i_know: bool) -> list[Note]:
-    """Doubts that the distance alone raises."""
+def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: bool) -> list[Note]:
+    """Doubts that a place so many decades beyond the data raises by that alone."""
     if decades == 0:
         return []
     span = float(np.log10(runs.scale.max() / runs.scale.min()))
@@ -226,9 +226,12 @@ def distance_notes(runs: Observations, decades: float, *, i_know: bool) -> list[
         )
     ]
     if decades > span:
+        end, limit = "largest", runs.scale.max() * 10**span
+        if scale < runs.scale.min():
+            end, limit = "smallest", runs.scale.min() / 10**span
         words = (
-            f"{decades:.2g} decades from {span:.2g} decades of data; the largest supported "
-            f"{runs.scale_name} is {runs.scale.max() * 10**span:.3g}"
+            f"{decades:.2g} decades from {span:.2g} decades of data; the {end} supported "
+            f"{runs.scale_name} is {limit:.3g}"
         )
         if not i_know:
             return [doubts.TOO_FAR.note(words)]

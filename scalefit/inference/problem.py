@@ -27,7 +27,6 @@ class Problem:
     Attributes:
         law: The law.
         inputs: Centred inputs (divided by their geometric means), each shape (n,).
-        logs: Minus their logarithms, which exponents multiply, each shape (n,).
         target: What is fitted, shape (n,): log loss, or the loss itself.
         log_target: Whether the target is the log loss.
         weight: Row weights, shape (n,).
@@ -41,7 +40,6 @@ class Problem:
 
     law: Law
     inputs: tuple[Array, ...]
-    logs: tuple[Array, ...]
     target: Array
     log_target: bool
     weight: Array
@@ -137,6 +135,12 @@ class Problem:
         return np.array(np.broadcast_to(value, jacobian.shape[1:])), jacobian
 
     @cached_property
+    def logs(self) -> tuple[Array, ...]:
+        """Minus the logarithms of the centred inputs, each shape (n,): what exponents multiply."""
+        with np.errstate(all="ignore"):
+            return tuple(-np.log(values) for values in self.inputs)
+
+    @cached_property
     def rounded(self) -> Array:
         """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
         size = np.abs(self.target)
@@ -144,13 +148,15 @@ class Problem:
 
     def rows(self, some: slice) -> Problem:
         """Some of the rows as a problem of their own, in the same units and the same box."""
-        return replace(
+        part = replace(
             self,
             inputs=tuple(values[some] for values in self.inputs),
-            logs=tuple(values[some] for values in self.logs),
             target=self.target[some],
             weight=self.weight[some],
         )
+        # Known already: a block is looked at once for every step of a search.
+        part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        return part
 
     @cached_property
     def _powers(self) -> Powers | None:
@@ -206,7 +212,7 @@ def bind(
     for i, parameter in enumerate(law.parameters):
         lowest, highest = _box(law, parameter, frames, bound.get(parameter.name))
         if parameter.name in fix:
-            fixed[i] = _fixed(parameter, fix[parameter.name])
+            fixed[i] = _fixed(law, parameter, fix[parameter.name])
             continue
         free.append(i)
         log.append(parameter.log)
@@ -217,7 +223,6 @@ def bind(
     return Problem(
         law=law,
         inputs=inputs,
-        logs=tuple(-np.log(values) for values in inputs),
         target=np.log(runs.loss) if log_target else runs.loss.astype(float),
         log_target=log_target,
         weight=runs.weight,
@@ -281,6 +286,13 @@ def _box(
             f"bound on {parameter.name}: {asked[0]:g} is not below {asked[1]:g}",
             f"write --bound {parameter.name}=LOW:HIGH",
         )
+    lowest, highest = _sense(parameter)
+    if asked[1] < lowest or asked[0] > highest:
+        raise InputError(
+            f"bound on {parameter.name}: {asked[0]:g} to {asked[1]:g} lies outside what "
+            f"{law.name} allows, {lowest:g} to {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     if parameter.log and asked[0] <= 0:
         raise InputError(
             f"bound on {parameter.name}: {asked[0]:g} must be positive",
@@ -289,7 +301,21 @@ def _box(
     return asked
 
 
-def _fixed(parameter: Parameter, value: float) -> float:
+def _fixed(law: Law, parameter: Parameter, value: float) -> float:
     if not np.isfinite(value) or (parameter.log and value <= 0):
         raise InputError(f"{parameter.name} cannot be fixed at {value:g}: it must be positive")
+    lowest, highest = _sense(parameter)
+    if not lowest <= value <= highest:
+        raise InputError(
+            f"{parameter.name} cannot be fixed at {value:g}: in {law.name} it lies between "
+            f"{lowest:g} and {highest:g}",
+            f"scalefit laws show {law.name}",
+        )
     return float(value)
+
+
+def _sense(parameter: Parameter) -> tuple[float, float]:
+    """Limits beyond which a parameter means nothing, whatever the unit of the runs."""
+    if not parameter.relative_to:
+        return parameter.low, parameter.high
+    return (0.0 if parameter.low == 0 else -np.inf), np.inf

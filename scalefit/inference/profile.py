@@ -22,27 +22,41 @@ def prediction_se(fit: Fit, point: Mapping[str, Array]) -> float:
 
     Infinite where the runs leave a direction of the parameters without any curvature.
     """
+    at = replace(
+        fit.problem,
+        inputs=tuple(
+            np.asarray(point[name], dtype=float) / fit.problem.units[name]
+            for name in fit.law.inputs
+        ),
+        target=np.zeros(1),
+        weight=np.ones(1),
+    )
+    return _se_along(fit, at.evaluate(fit.u[None])[1][0][:, 0])
+
+
+def parameter_se(fit: Fit, name: str) -> float:
+    """Standard error of a parameter as it is searched (its log, if so), to first order; 0 if held.
+
+    Infinite as above.
+    """
+    number = fit.law.index(name)
+    if number not in fit.problem.free:
+        return 0.0
+    return _se_along(fit, np.eye(fit.problem.p)[fit.problem.free.index(number)])
+
+
+def _se_along(fit: Fit, slope: Array) -> float:
+    """Standard error of a quantity with that slope in the search vector, shape (p,)."""
     problem, objective = fit.problem, fit.objective
     residual, jacobian = problem.evaluate(fit.u[None])
     weight = fit.runs.weight[None]
     measure = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
     rows = jacobian[0] * np.sqrt(weight * np.maximum(measure.safe, 0))
-    place = tuple(
-        np.asarray(point[name], dtype=float) / problem.units[name] for name in fit.law.inputs
-    )
-    at = replace(
-        problem,
-        inputs=place,
-        logs=tuple(-np.log(values) for values in place),
-        target=np.zeros(1),
-        weight=np.ones(1),
-    )
-    slope = at.evaluate(fit.u[None])[1][0][:, 0]
     width = np.sqrt(np.maximum((rows**2).sum(axis=1), 1e-300))
     left, size, _ = np.linalg.svd(rows / width[:, None], full_matrices=False)
-    along = left.T @ (slope / width)
     if (size <= 1e-12 * size[0]).any():
         return float("inf")
+    along = left.T @ (slope / width)
     # The curvature of a t likelihood is in units of its scale already; that of squares is not.
     unit = 1.0 if objective.name == "t" else fit.scale
     return float(np.sqrt(((along / size) ** 2).sum()) * unit)
@@ -73,19 +87,16 @@ def deviance_at(fit: Fit, point: Mapping[str, Array], shifts: Array) -> Array:
     robust = robust / robust.sum()
     base = float(objective.log_likelihood(residual, weight)[0])
     found = np.empty(shifts.shape)
-    wider = tuple(
-        np.append(own, at / problem.units[name])
-        for name, own, at in zip(fit.law.inputs, problem.inputs, inputs, strict=True)
-    )
-    logs = tuple(-np.log(values) for values in wider)
     for k, shift in enumerate(shifts):
         u = fit.u[None]
         for part in _LADDER:
             target = value * np.exp(part * shift)
             held = replace(
                 problem,
-                inputs=wider,
-                logs=logs,
+                inputs=tuple(
+                    np.append(own, at / problem.units[name])
+                    for name, own, at in zip(fit.law.inputs, problem.inputs, inputs, strict=True)
+                ),
                 target=np.append(problem.target, np.log(target) if problem.log_target else target),
                 weight=np.append(robust, _PULL),
             )

@@ -8,6 +8,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.tails import chi_square_tail, f_tail, normal_tail
 from scalefit.inference.fitting import Fit
 from scalefit.inference.objectives import Gaussian, StudentT
 from scalefit.inference.problem import Problem
@@ -112,8 +113,6 @@ def _by_cluster(fit: Fit, values: Array) -> Array:
 
 
 def _scatter(fit: Fit, size: Array) -> Check:
-    from scipy.special import chdtrc
-
     size, scale = _by_cluster(fit, size), _by_cluster(fit, np.log(fit.runs.scale))
     if scale.std() == 0 or size.std() == 0 or size.size < _FEWEST:
         return NO_CHECK
@@ -123,12 +122,10 @@ def _scatter(fit: Fit, size: Array) -> Check:
     third = max(2, size.size // 3)
     small, large = float(size[order[:third]].mean()), float(size[order[-third:]].mean())
     ratio = small / max(large, 1e-300)
-    return Check(statistic, float(chdtrc(1, statistic)), ratio)
+    return Check(statistic, chi_square_tail(statistic), ratio)
 
 
 def _order(fit: Fit, residual: Array) -> Check:
-    from scipy.special import ndtr
-
     values, scale = _by_cluster(fit, residual), _by_cluster(fit, np.log(fit.runs.scale))
     n = values.size
     if n < _FEWEST:
@@ -138,7 +135,7 @@ def _order(fit: Fit, residual: Array) -> Check:
     ratio = float((np.diff(rank.astype(float)) ** 2).sum() / (centred**2).sum())
     variance = 4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2)
     z = (ratio - 2) / np.sqrt(variance)
-    return Check(float(z), float(2 * ndtr(-abs(z))), ratio)
+    return Check(float(z), 2 * normal_tail(abs(z)), ratio)
 
 
 def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
@@ -161,17 +158,13 @@ def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
         return NO_CHECK
     share = float(((outside.T @ right) ** 2).sum()) / total
     if fit.runs.clusters == n:
-        from scipy.special import fdtrc
-
         statistic = (share / q) / ((1 - share) / (n - p - q))
-        return Check(statistic, float(fdtrc(q, n - p - q, statistic)), share)
+        return Check(statistic, f_tail(q, n - p - q, statistic), share)
     return _clustered(fit, outside * right[:, None], q, share)
 
 
 def _clustered(fit: Fit, scores: Array, q: int, share: float) -> Check:
     """The same by scores summed over clusters (Hotelling's T squared)."""
-    from scipy.special import fdtrc
-
     groups = fit.runs.clusters
     summed = np.zeros((groups, q))
     np.add.at(summed, fit.runs.cluster, scores)
@@ -179,7 +172,7 @@ def _clustered(fit: Fit, scores: Array, q: int, share: float) -> Check:
     spread = summed - total / groups
     statistic = float(total @ np.linalg.pinv(spread.T @ spread) @ total) * (groups - 1) / groups
     statistic *= (groups - q) / ((groups - 1) * q)
-    return Check(statistic, float(fdtrc(q, groups - q, statistic)), share)
+    return Check(statistic, f_tail(q, groups - q, statistic), share)
 
 
 def _curvature(fit: Fit) -> Array:

@@ -20,10 +20,12 @@ from scalefit.inference.solver import Solution, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
-_ENTRIES = 1 << 15  # systems solved together
+_ENTRIES = 1 << 14  # systems solved together
 _BASINS = 12
 # Survivors of each round of a replicate's search, and the evaluations it gives.
-_ROUNDS = ((_BASINS, 8), (5, 24), (2, 300))
+_ROUNDS = ((_BASINS, 8), (6, 24), (2, 300))
+_LAST = 2000  # evaluations for the few that creep along a valley
+_KEPT_BYTES = 8 << 20
 _NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
 _CLOSE = 1e-10  # predicted gain, relative to the objective: the last step leaves its square
 
@@ -40,6 +42,9 @@ def refit(
         weight: Row weights of each replicate, shape (B, n).
         known: Minima of the point fit, best first, shape (M, p): starts of every replicate too.
     """
+    # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
+    # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
     grids = _grids(problem, runs)
     if not grids:
         return _from(problem, objective, weight, known[:1])
@@ -163,4 +168,11 @@ def _halved(problem: Problem, objective: Any, weight: Array, u: Array) -> Soluti
         order = np.take_along_axis(order, np.argsort(twin, axis=1, kind="stable"), axis=1)
         at = order[:, :keep] + np.arange(count)[:, None] * each
         u = ends.u[at]
-    return ends.take(at[:, 0])
+    best = ends.take(at[:, 0])
+    slow = np.flatnonzero(~best.converged)
+    if not slow.size:
+        return best
+    further = solve(
+        problem, objective, weight[slow], best.u[slow], cold=False, tolerance=_CLOSE, limit=_LAST
+    )
+    return _better(best, slow, further)

@@ -250,8 +250,7 @@ def _miscounted(fit: Fit) -> list[tuple[str, Array, Problem]]:
     ):
         inputs = list(fit.problem.inputs)
         inputs[place] = inputs[place] * factor
-        logs = tuple(-np.log(values) for values in inputs)
-        problem = replace(fit.problem, inputs=tuple(inputs), logs=logs)
+        problem = replace(fit.problem, inputs=tuple(inputs))
         found.append((name, _again(problem, fit.objective, fit.runs.weight, fit.u), problem))
     return found
 

@@ -56,6 +56,7 @@ class Solution:
         return Solution(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def solve(
     problem: Problem,
     objective: Objective,
@@ -302,6 +303,7 @@ def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
     return solution, sound & np.isfinite(solution).all(axis=0)
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def polish(
     problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int = 200
 ) -> Array:

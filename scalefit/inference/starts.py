@@ -193,7 +193,10 @@ def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int
         one[:, i] = 1.0
         columns.append(_predict(law, one, inputs) - base)
     design = np.stack(columns, axis=1)
-    rough = runs.weight / (runs.loss**2 if problem.log_target else np.ones(problem.n))
+    # A subnormal loss has no square.
+    rough = runs.weight / (
+        np.maximum(runs.loss, 1e-150) ** 2 if problem.log_target else np.ones(problem.n)
+    )
     weight = rough / rough.sum()
     right = np.matmul(design, (weight * (runs.loss - base))[:, :, None])[:, :, 0]
     normal = np.matmul(design * weight, np.swapaxes(design, 1, 2))
@@ -257,6 +260,7 @@ class Screen:
         held: Numbers of the parameters that the grid is over.
         solved: Numbers of the parameters that the coefficients are, m of them.
         positive: Whether coefficients must be positive.
+        floored: Whether the first of them is a floor, which may be zero.
         theta: Centred parameters of each set but for those, shape (K, P).
         group: Number of the basin that each set stands for, shape (K,).
     """
@@ -268,6 +272,7 @@ class Screen:
     held: list[int]
     solved: list[int]
     positive: bool
+    floored: bool
     theta: Array
     group: IntArray
 
@@ -317,9 +322,14 @@ class Screen:
             entry[i, i] *= 1 + 1e-10  # two columns that agree are told apart no further
         right = np.stack([entries(place[i], last) for i in range(m)])
         x, _ = solve_entries(entry, right.copy())
+        if self.floored and m > 1:
+            # Where the floor would be negative the best curve has none.
+            without, _ = solve_entries(entry[1:, 1:], right[1:].copy())
+            none = x[0] <= 0
+            x = np.concatenate([np.where(none, 0.0, x[:1]), np.where(none, without, x[1:])])
         left = sums[:, pair[last, last], None] - (x * right).sum(axis=0)
         if self.positive:
-            left = np.where((x > 0).all(axis=0), left, np.inf)
+            left = np.where((x[int(self.floored) :] > 0).all(axis=0), left, np.inf)
         return x, left
 
     def completed(self, problem: Problem, chosen: IntArray, x: Array) -> Array:
@@ -355,7 +365,7 @@ def screens(problem: Problem, runs: Observations) -> list[Screen]:
 def _power_screens(
     problem: Problem, runs: Observations, grid: _Grid, linear: list[int]
 ) -> list[Screen]:
-    """With the floor free, and with none."""
+    """The only one: all amplitudes, and the floor if there is one, for every set of exponents."""
     law = problem.law
     theta = np.zeros((len(grid.index), len(law.parameters)))
     theta[:, grid.held] = grid.values()
@@ -372,14 +382,11 @@ def _power_screens(
         columns.append(_predict(law, one, problem.inputs))
     shares = 1 / runs.loss**2 if problem.log_target else np.ones(problem.n)
     group = np.zeros(len(theta), dtype=np.int64)
-    sizes = [i for i in linear if i in terms]
-    subsets = [linear] if len(sizes) == len(linear) else [linear, sizes]
     return [
         Screen(
-            np.concatenate(columns), runs.loss, shares, place[:, [linear.index(i) for i in some]],
-            grid.held, some, True, theta, group,
+            np.concatenate(columns), runs.loss, shares, place, grid.held, linear, True,
+            linear[0] not in terms, theta, group,
         )
-        for some in subsets
     ]  # fmt: skip
 
 
@@ -396,8 +403,8 @@ def _break_screens(
     group = grid.number([i for i in grid.held if law.parameters[i].relative_to in law.inputs])
     return [
         Screen(
-            columns, *_above(runs, np.array([floor])), place[level == k], grid.held, affine, False,
-            theta[level == k], group[level == k],
+            columns, *_above(runs, np.array([floor])), place[level == k], grid.held, affine,
+            False, False, theta[level == k], group[level == k],
         )
         for k, floor in enumerate(sums)
     ]  # fmt: skip

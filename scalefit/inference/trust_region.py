@@ -19,6 +19,7 @@ from scalefit.inference.solver import Solution
 from scalefit.inference.standing import rounding_gain
 
 
+@np.errstate(all="ignore")  # what is not finite is judged as such
 def solve_in_trust_region(
     problem: Problem,
     objective: Any,

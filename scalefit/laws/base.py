@@ -151,6 +151,7 @@ class Law:
             shape (..., P). None: no parameters are interchangeable.
         text: The TOML that declares it; empty for a law of the library.
         holds: Names of laws that are special cases of this one, at a value of a parameter.
+        breaks: For each break the names of its position and of its width in log input.
     """
 
     name: str
@@ -165,6 +166,7 @@ class Law:
     ordered: Callable[[Array], Array] | None = None
     text: str = ""
     holds: tuple[str, ...] = ()
+    breaks: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the declaration matches the signature."""

@@ -8,7 +8,16 @@ from itertools import chain
 import numpy as np
 
 from scalefit.core.observations import Array
-from scalefit.laws.base import LAWS, Law, amplitude, irreducible, position, sharpness, slope
+from scalefit.laws.base import (
+    LAWS,
+    Derived,
+    Law,
+    amplitude,
+    irreducible,
+    position,
+    sharpness,
+    slope,
+)
 from scalefit.laws.dual import softplus
 
 
@@ -69,7 +78,19 @@ def broken_power(
         example=example,
         within=within,
         ordered=in_order if breaks > 1 else None,
+        derived=tuple(_slope_after(i) for i in every),
+        breaks=tuple((f"d{i}", f"f{i}") for i in every),
         holds=("power", "power-floor") if within is None else (*within.holds, within.name),
+    )
+
+
+def _slope_after(last: int) -> Derived:
+    """The log-log slope of the height above the floor, beyond a break."""
+    names = [f"c{i}" for i in range(last + 1)]
+    return Derived(
+        f"slope_{last}",
+        f"how steeply the height above the floor falls beyond break {last}, in powers of x",
+        lambda p: np.sum([p[name] for name in names], axis=0),
     )
 
 

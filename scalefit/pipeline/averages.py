@@ -14,7 +14,12 @@ from scalefit.core.notes import Note
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
 from scalefit.inference.allocation import Allocation
-from scalefit.inference.averaging import average_allocations, average_predictions
+from scalefit.inference.averaging import (
+    average_allocations,
+    average_predictions,
+    swollen_allocation,
+    swollen_prediction,
+)
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked
 from scalefit.inference.criteria import effective_aicc, effective_share
@@ -160,7 +165,10 @@ def predict(
     if isinstance(source, Estimate):
         return steps.predict(source, points, i_know=i_know, **how)
     how["allow_unconverged"] = True  # the gates have judged the members
-    parts = [steps.predict(member, points, i_know=i_know, **how) for member in source.members]
+    parts = [
+        swollen_prediction(steps.predict(member, points, i_know=i_know, **how), _swelling(source))
+        for member in source.members
+    ]
     found = average_predictions(parts, source.names, source.weight, _cover(source))
     return replace(found, notes=tuple((*row, *_notes(source)) for row in found.notes))
 
@@ -179,7 +187,8 @@ def allocate(
     parts, kept, failed = [], [], []
     for k, member in enumerate(source.members):
         try:
-            parts.append(steps.allocate(member, budgets, **how))
+            one = steps.allocate(member, budgets, **how)
+            parts.append(swollen_allocation(one, _swelling(source)))
             kept.append(k)
         except FitError as error:
             failed.append(error)
@@ -190,6 +199,11 @@ def allocate(
     found = average_allocations(parts, names, weight, _cover(source))
     told = [doubts.OPTIMUM_LEFT_OUT.note(str(error)) for error in failed]
     return replace(found, notes=tuple((*row, *_notes(source), *told) for row in found.notes))
+
+
+def _swelling(source: Averaged) -> float:
+    """What intervals of independent rows are too short by, where rows are worth fewer runs."""
+    return float(source.compared.comparison.share**-0.5)
 
 
 def _cover(source: Averaged) -> tuple[str, ...]:

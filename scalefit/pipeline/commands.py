@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import math
+import platform
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import scalefit
 from scalefit.config import (
@@ -22,25 +25,28 @@ from scalefit.config import (
 )
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
-from scalefit.core.numbers import human
+from scalefit.core.numbers import human, shown
 from scalefit.inference.certificate import USABLE
+from scalefit.inference.comparison import RULED_OUT
+from scalefit.inference.doubts import LAW_RULED_OUT
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, contests, diagnosis, documents, steps, story
+from scalefit.pipeline import averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
-from scalefit.pipeline.holdout import parse_held
-from scalefit.pipeline.holdout import report as scored_report
 from scalefit.pipeline.reading import with_excluded
-from scalefit.pipeline.rollout import report as rolled_out
 from scalefit.pipeline.steps import Estimate
+from scalefit.tables.columns import ROLES, assign
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
-from scalefit.tables.runs import RunTable
+from scalefit.tables.reports.json import document_text
+from scalefit.tables.runs import RunTable, split
 from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"run", "row", "size"})
+_ROLES_BY_NAME = frozenset({"row", "size", *ROLES})
+_INTERRUPTED = 130
+_SHAPES_NUMBERS = ("numpy", "scipy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,34 @@ def fit(settings: Settings) -> Outcome:
     )
 
 
+def fit_groups(settings: Settings, by: str, watch: Callable[[int, int], None]) -> Outcome:
+    """Fit laws to every group of runs; `watch` is told how many of how many are finished."""
+    from scalefit.pipeline import groups
+
+    if settings.fit.averaged:
+        raise InputError("auto has no parameters of its own", "with --by name laws with --law")
+    table = _table(settings, [by])
+    laws = settings.fit.laws or (_default_law(table),)
+    _refuse_twice(laws)
+    task = groups.Task(settings, laws)
+    fitted = groups.fit_each(task, split(table, by), jobs=settings.jobs, watch=watch)
+    if fitted.refusal:
+        raise InputError(f"in every group: {fitted.refusal}", "scalefit columns RUNS shows roles")
+    report = Report(
+        title=f"scalefit fit: {', '.join(law.name for law in laws)}, by {by}",
+        sections=groups.sections(fitted, by, [law.name for law in laws]),
+        document=groups.document(fitted, by, table, settings.seed),
+        manifest=_manifest(settings, table),
+    )
+    if fitted.interrupted:
+        return Outcome(report, _INTERRUPTED)
+    return Outcome(report, 0 if fitted.usable or settings.allow_unconverged else 3)
+
+
 def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> Outcome:
     """Compare laws on the same runs."""
+    from scalefit.pipeline import breaks, contests
+
     compared = _compared(settings, rank=rank)
     level = settings.uncertainty.level
     sections = [
@@ -89,6 +121,10 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
         story.leave_out_section(compared, level),
     ]
     document = documents.compare_document(compared, settings.seed, level)
+    broken = breaks.section_and_document(compared)
+    if broken is not None:
+        sections.insert(1, broken[0])
+        document["breaks"] = broken[1]
     if tests:
         found = contests.all_tests(compared, seed=settings.seed)
         sections.insert(1, contests.section(found))
@@ -105,6 +141,9 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
 
 def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
     """Score every law, and their average, on rows that are held out, group by group."""
+    from scalefit.pipeline.holdout import parse_held
+    from scalefit.pipeline.holdout import report as scored_report
+
     held = parse_held(holdout)
     table = _table(settings, [column for column in (by, held.column) if column])
     return Outcome(scored_report(settings, table, by, held, _manifest(settings, table)))
@@ -112,6 +151,8 @@ def hold_out(settings: Settings, holdout: str, by: str = "") -> Outcome:
 
 def rollout(settings: Settings) -> Outcome:
     """What would have been predicted at each earlier stage of the project."""
+    from scalefit.pipeline.rollout import report as rolled_out
+
     table = _table(settings)
     return Outcome(rolled_out(settings, table, _manifest(settings, table)))
 
@@ -188,10 +229,10 @@ def check(settings: Settings) -> Outcome:
         "columns": dict(table.columns),
         "findings": documents.notes(findings),
     }
-    section = story.runs_section(table, _rows_only(table))
+    section = replace(story.runs_section(table, _rows_only(table)), name="findings")
     whole = Report(
         title=f"scalefit check: {words}",
-        sections=(replace(section, notes=findings),),
+        sections=(replace(section, notes=findings, table=story.notes_table(findings)),),
         document=document,
         manifest=_manifest(settings, table),
     )
@@ -200,8 +241,11 @@ def check(settings: Settings) -> Outcome:
 
 def _rows_only(table: RunTable) -> Any:
     """The runs as rows, for words about the table alone."""
-    axes = [r for r in ("x", "N", "D", "C") if r in table.table.column_names]
-    return select(table, {axes[0]: axes[0]}) if axes else select(table, {"x": "x"})
+    axes = [r for r in ("x", "N", "D", "C", "L") if r in table.table.column_names]
+    # Which column stands for the input is all one here, but a constant one is refused.
+    moving = [r for r in axes if len(table.table.column(r).unique()) > 1]
+    role = (moving or axes or ["x"])[0]
+    return select(table, {role: role})
 
 
 def report_of(
@@ -256,7 +300,9 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     """The whole story: runs, fit, comparison, predictions, optimum and figures."""
     table = table or _table(settings)
     findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
-    source = _source(settings, table=table)
+    ranked = len(settings.fit.laws) > 1 and not settings.fit.averaged
+    compared = _compared_for_report(settings, table) if ranked else None
+    source = _source(_preferring(settings, compared), table=table)
     estimate = source.lead
     fitted = documents.fit_document([estimate])
     usable = estimate.status in USABLE or settings.allow_unconverged
@@ -280,10 +326,13 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         on_page = []
     sections.append(replace(parameters, figures=pictures))
     sections += diagnosis.sections(estimate.diagnostics)
-    compared = (
-        source.compared if isinstance(source, Averaged) else _compared_for_report(settings, table)
-    )
+    if isinstance(source, Averaged):
+        compared = source.compared
+    elif not ranked:
+        compared = _compared_for_report(settings, table)
     if compared is not None:
+        if isinstance(source, Estimate):
+            notes += _against(source, compared)
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = story.forecast_figure(compared, settings.uncertainty.level)
         sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
@@ -317,11 +366,50 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
-        notes=tuple(notes) + _carried(estimate, estimate.status not in USABLE),
+        notes=_unsaid(sections, (*notes, *_carried(estimate, estimate.status not in USABLE))),
         manifest=_manifest(settings, table),
     )
     saved = documents.saved_document([estimate], settings)
-    return Outcome(with_excluded(whole, table), 0 if usable else 3, saved)
+    asked = [
+        _refused(parts[key]["rows"])
+        for key, given in (
+            ("predictions", settings.predict.at),
+            ("optimum", settings.optimum.budgets),
+        )
+        if given and parts[key] is not None
+    ]
+    code = max(asked, default=0) if usable else 3
+    return Outcome(with_excluded(whole, table), code, saved)
+
+
+def _preferring(settings: Settings, compared: steps.Compared | None) -> Settings:
+    """The settings with the law first that a comparison puts first, if it is adequate."""
+    if compared is None or not compared.comparison.laws[0].counted:
+        return settings
+    best = compared.comparison.laws[0].fit.law.name
+    laws = sorted(settings.fit.laws, key=lambda choice: named(choice.name).name != best)
+    return replace(settings, fit=replace(settings.fit, laws=tuple(laws)))
+
+
+def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, ...]:
+    """The notes that no section says already."""
+    said = {note for section in sections for note in section.notes}
+    return tuple(note for note in dict.fromkeys(notes) if note not in said)
+
+
+def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
+    """A warning if the comparison of the same report rules out the law that it goes on with."""
+    laws = compared.comparison.laws
+    own = next((r for r in laws if r.fit.law.name == estimate.law.name), None)
+    if own is None or (own.adequate and (own.same_as or not own.delta > RULED_OUT)):
+        return []
+    failed = [v.gate for v in own.gates if not v.passed]
+    why = f"fails {', '.join(failed)}" if failed else f"is {own.delta:.1f} of AICc behind"
+    better = [r.fit.law.name for r in laws if r.counted and r is not own]
+    words = f"{estimate.law.name} {why} in the comparison here"
+    if better:
+        words += f"; {better[0]} stands first there"
+    return [LAW_RULED_OUT.note(words + "; what is predicted below rests on it all the same")]
 
 
 def _file_stem(name: str) -> str:
@@ -339,7 +427,7 @@ def report_files(outcome: Outcome) -> dict[str, bytes]:
         "report.json": {k: v for k, v in document.items() if k != "fit"},
     }
     return {
-        name: (json.dumps(part, sort_keys=True, allow_nan=False) + "\n").encode()
+        name: (document_text(part) + "\n").encode()
         for name, part in parts.items()
         if part is not None
     }
@@ -353,8 +441,14 @@ def _own_budgets(estimate: Estimate) -> tuple[float, ...]:
     """Budgets worth showing when none were asked for: the largest run's, ten times that."""
     if estimate.fit.runs.scale_name != "C":
         return ()
-    top = float(f"{estimate.fit.runs.scale.max():.1e}")
+    top = _rounded_down(float(estimate.fit.runs.scale.max()), 2)
     return (top / 10, top, 10 * top)
+
+
+def _rounded_down(value: float, digits: int) -> float:
+    """`value` in so many digits and never above itself, so that it stays inside the data."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return float(f"{math.floor(value / unit * (1 + 1e-12)) * unit:.{digits - 1}e}")
 
 
 def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
@@ -364,7 +458,8 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
     if len(law.inputs) == 1:
         name = law.inputs[0]
         role = estimate.roles[name]
-        return tuple({role: float(f"{factor * top[name]:.2e}")} for factor in (1.0, 3.0, 10.0))
+        most = _rounded_down(top[name], 3)
+        return tuple({role: float(f"{factor * most:.4g}")} for factor in (1.0, 3.0, 10.0))
     if law.inputs == ("N", "D"):
         biggest = int(np.argmax(runs.scale))
         n, d = float(runs.inputs["N"][biggest]), float(runs.inputs["D"][biggest])
@@ -404,9 +499,14 @@ def _columns(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     if not settings.runs.path:
         raise InputError("no runs are given", "give a path, - for standard input, or [runs] path")
+    if is_saved(settings.runs.path):
+        raise InputError(
+            f"{shown(Path(settings.runs.path).name)} is a saved fit, but the runs are needed here",
+            "name the table of runs; a saved fit stands in for it with fit, predict and optimum",
+        )
     cluster = settings.uncertainty.cluster
     keep = list(extra)
-    if cluster not in _ROLES_BY_NAME and cluster not in ("N", "D", "C", "x", "group", "seed"):
+    if cluster not in _ROLES_BY_NAME:
         keep.append(cluster)
     table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
@@ -415,7 +515,8 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     return replace(table, notes=tuple(dict.fromkeys((*table.notes, *warnings))))
 
 
-def _is_saved(path: str) -> bool:
+def is_saved(path: str) -> bool:
+    """Whether a path names a saved fit and not a table of runs."""
     if not (path.endswith(".json") and Path(path).is_file()):
         return False
     # A table of runs may be JSON too, but none begins with the first key of our documents.
@@ -425,8 +526,8 @@ def _is_saved(path: str) -> bool:
 
 
 def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estimate]:
-    if table is None and _is_saved(settings.runs.path):
-        return documents.load_saved(Path(settings.runs.path))
+    if table is None and is_saved(settings.runs.path):
+        return _saved(settings)
     if settings.fit.averaged:
         raise InputError(
             "auto is an average of laws and has no parameters of its own",
@@ -436,23 +537,26 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
     chosen = settings.fit.laws or (_default_law(table),)
     _refuse_twice(chosen)
     return [
-        steps.fit(
-            table,
-            choice.name,
-            x=choice.x,
-            objective=settings.fit.objective,
-            interval=settings.uncertainty.name,
-            level=settings.uncertainty.level,
-            draws=settings.uncertainty.draws,
-            cluster=settings.uncertainty.cluster,
-            fix=_held(settings.fit.fix, choice.name, chosen),
-            bound=_held(settings.fit.bound, choice.name, chosen),
-            solver=settings.fit.solver,
-            seed=settings.seed,
-            jobs=settings.jobs,
-        )
-        for choice in chosen
+        steps.estimate(settings, table, choice, chosen, jobs=settings.jobs) for choice in chosen
     ]
+
+
+def _saved(settings: Settings) -> list[Estimate]:
+    """The estimates of a saved fit, or those of the laws that are named.
+
+    Raises:
+        InputError: it holds no fit of a law that is named.
+    """
+    path = Path(settings.runs.path)
+    found = {e.law.name: e for e in documents.load_saved(path)}
+    wanted = [choice.name for choice in settings.fit.laws if choice.name]
+    for name in wanted:
+        if name not in found and named(name).name not in found:
+            raise InputError(
+                f"{shown(path.name)} holds no fit of {name}: it holds {', '.join(found)}",
+                "choose one of these, or fit the runs anew",
+            )
+    return [found.get(name) or found[named(name).name] for name in wanted] or list(found.values())
 
 
 def _refuse_twice(laws: Sequence[LawChoice]) -> None:
@@ -464,21 +568,6 @@ def _refuse_twice(laws: Sequence[LawChoice]) -> None:
     for choice in laws:
         if laws.count(choice) > 1:
             raise InputError(f"{choice.name} is named twice", "name each law once")
-
-
-def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
-    """What is fixed or bounded for one law; with several laws, what that law has.
-
-    Raises:
-        UnknownName: no law has the parameter.
-    """
-    if len(laws) == 1:
-        return dict(given)
-    known = {name for choice in laws for name in named(choice.name).names}
-    for name in given:
-        if name not in known:
-            named(laws[0].name).index(name)
-    return {k: v for k, v in given.items() if k in named(law).names}
 
 
 def _default_law(table: RunTable) -> LawChoice:
@@ -501,8 +590,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
         found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
-            "the saved file does not hold just that fit",
-            f"it holds {', '.join(e.law.name for e in found) or 'others'}; choose one with --law",
+            f"the saved file holds {len(found)} fits",
+            f"choose one with --law: {', '.join(e.law.name for e in found)}",
         )
     return found[0]
 
@@ -521,7 +610,7 @@ def _source(
     """
     if not settings.fit.averaged:
         return _one_estimate(settings, table)
-    if _is_saved(settings.runs.path):
+    if is_saved(settings.runs.path):
         raise InputError("auto needs the runs, not a saved fit", "name the table of runs instead")
     runs = table or _table(settings)
     return averages.average(settings, runs, ahead(runs), force=settings.i_know)
@@ -569,10 +658,15 @@ def _compared_for_report(settings: Settings, table: RunTable) -> steps.Compared 
 
 def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
     """Enough to make the report again."""
+    kept = asdict(replace(settings, runs=replace(settings.runs, path=Path(table.source).name)))
     return {
         "scalefit": scalefit.__version__,
+        "python": platform.python_version(),
+        # SciPy had no part in what was told if nothing asked for it.
+        **{name: sys.modules[name].__version__ for name in _SHAPES_NUMBERS if name in sys.modules},
         "input": {"path": Path(table.source).name, "sha256": table.sha256},
-        "settings": {k: v for k, v in asdict(settings).items() if k not in ("runs", "jobs")},
+        "columns": dict(table.columns),
+        "settings": {k: v for k, v in kept.items() if k != "jobs"},
         "rows": f"{table.rows_read} read, {table.rows} used",
     }
 
@@ -663,7 +757,7 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
     """
     import csv
 
-    from scalefit.core.numbers import parse_human, shown
+    from scalefit.core.numbers import parse_human
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -672,12 +766,20 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
         raise InputError(f"{shown(str(path))} cannot be read: {error}") from None
     if not rows:
         raise InputError(f"{shown(str(path))} holds no points", "write a header and a row each")
+    names = [str(name).strip() for name in rows[0] if name is not None]
+    roles = {column: role for role, column in assign(names).columns.items()}
     found = []
     for k, row in enumerate(rows, start=2):
         point = {}
         for role, text in row.items():
+            if role is None or text is None or not text.strip():
+                what = "a cell too many" if role is None else f"column {shown(role)}: nothing here"
+                raise InputError(
+                    f"{shown(path.name)}, line {k}, {what}", "give one number for each input"
+                )
+            name = role.strip()
             try:
-                point[str(role).strip()] = parse_human(str(text))
+                point[roles.get(name, name)] = parse_human(text)
             except InputError as error:
                 raise InputError(
                     f"{shown(path.name)}, line {k}, column {shown(str(role))}: {error}", error.hint
@@ -702,9 +804,11 @@ def write_outcome(outcome: Outcome, path: Path) -> Path:
     if outcome.saved is not None and path.suffix.lower() == ".json":
         whole = replace(whole, document=outcome.saved)
     # A table file holds what was asked for; what was excluded is in the JSON document.
-    tabular = [s for s in whole.sections if s.table is not None and s.name != "runs"]
+    tabular: list[Any] = [s for s in whole.sections if s.table is not None and s.name != "runs"]
     if path.suffix.lower() in (".csv", ".parquet") and tabular:
-        whole = replace(whole, sections=tuple(tabular))
+        # Laws fitted together make one table, told apart by its column `law`.
+        alike = [s.table for s in tabular if s.table.schema.equals(tabular[0].table.schema)]
+        whole = replace(whole, sections=(replace(tabular[0], table=pa.concat_tables(alike)),))
     return write(whole, path)
 
 

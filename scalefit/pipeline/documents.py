@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
+from scalefit.inference.certificate import STATUSES
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, noise_of
@@ -33,7 +34,7 @@ from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
 from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate, method_named
-from scalefit.tables.runs import RunTable
+from scalefit.tables.runs import Exclusion, RunTable
 
 SAVED = "scalefit.fit/1"
 _MOST_SAVED_BYTES = 1 << 30
@@ -94,7 +95,16 @@ def fit_document(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 
 def fitted(estimate: Estimate) -> dict[str, Any]:
-    """One fitted law."""
+    """One fitted law, looked at from every side."""
+    return {
+        **summary(estimate),
+        "diagnostics": diagnosis.document(estimate.diagnostics, estimate.fit.runs),
+        "notes": notes(estimate.notes),
+    }
+
+
+def summary(estimate: Estimate) -> dict[str, Any]:
+    """One fitted law, with the doubts that the fit and its refits bring."""
     fit, draws = estimate.fit, estimate.draws
     certificate = fit.certificate
     return {
@@ -131,8 +141,7 @@ def fitted(estimate: Estimate) -> dict[str, Any]:
         },
         "derived": {name: with_value(found) for name, found in estimate.derived.items()},
         "sigma": number(noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))),
-        "diagnostics": diagnosis.document(estimate.diagnostics, fit.runs),
-        "notes": notes(estimate.notes),
+        "notes": notes(tuple(dict.fromkeys((*fit.notes, *draws.notes)))),
     }
 
 
@@ -360,6 +369,7 @@ def saved_document(estimates: Sequence[Estimate], settings: Settings) -> dict[st
             "draws": [[float(v) for v in row] for row in estimate.draws.theta],
             "number": [int(k) for k in estimate.draws.number],
             "draw_notes": notes(estimate.draws.notes),
+            "fit_notes": notes(estimate.fit.notes),
             "failed": list(estimate.draws.failed),
             "tried": estimate.draws.tried,
             "objective": _spelled(estimate.fit.objective),
@@ -494,6 +504,7 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         raise InputError(
             "the saved fit does not come out of its own runs again", "fit the runs anew"
         )
+    again = _as_searched(again, one, _notes(part["fit_notes"]))
     method = method_named(str(part["method"]), max(20, int(part["tried"])))
     draws = np.array([_floats(row) for row in part["draws"]]).reshape(-1, theta.size)
     return Estimate(
@@ -508,22 +519,50 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
             clusters=runs.clusters,
             tried=int(part["tried"]),
             failed=tuple(int(k) for k in part["failed"]),
-            notes=tuple(Note(n["code"], n["severity"], n["message"]) for n in part["draw_notes"]),
+            notes=_notes(part["draw_notes"]),
         ),
         level=_real(part["level"]),
         roles={str(k): str(v) for k, v in part["roles"].items()},
-        table=_table_of(document["runs"], runs),
+        table=_table_of(document["runs"], runs, part["roles"]),
         seed=int(document["seed"]),
     )
 
 
-def _table_of(about: Mapping[str, Any], runs: Observations) -> RunTable:
+def _as_searched(again: Fit, one: Mapping[str, Any], told: tuple[Note, ...]) -> Fit:
+    """A fit that was found again from its end, with what the search for it showed.
+
+    What the search found amiss stands; what the repetition finds worse stands as well.
+    """
+    found, status = one["certificate"], str(one["status"])
+    if status not in STATUSES:
+        raise ValueError(f"{shown(status)} is no status")
+    own = again.certificate
+    worse = STATUSES.index(own.status) > STATUSES.index(status)
+    certificate = replace(
+        own,
+        status=own.status if worse else STATUSES[STATUSES.index(status)],
+        starts=int(found["starts"]),
+        agree=int(found["agree"]),
+        minima=int(found["minima"]),
+    )
+    kept = tuple(dict.fromkeys((*told, *again.notes))) if worse else told
+    return replace(again, certificate=certificate, notes=kept)
+
+
+def _notes(given: Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
+    return tuple(Note(n["code"], n["severity"], n["message"]) for n in given)
+
+
+def _table_of(about: Mapping[str, Any], runs: Observations, roles: Mapping[str, str]) -> RunTable:
+    columns = {str(roles[name]): values for name, values in runs.inputs.items()}
     return RunTable(
-        table=pa.table({**runs.inputs, "L": runs.loss}),
+        table=pa.table({**columns, runs.scale_name: runs.scale, "L": runs.loss}),
         columns={str(k): str(v) for k, v in about["columns"].items()},
         derived={str(k): str(v) for k, v in about["derived"].items()},
         source=str(about["source"]),
         sha256=str(about["sha256"]),
         rows_read=int(about["rows_read"]),
         row=runs.row,
+        excluded=tuple(Exclusion(int(e["row"]), str(e["reason"])) for e in about["excluded"]),
+        notes=_notes(about["notes"]),
     )

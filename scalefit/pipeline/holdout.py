@@ -15,10 +15,9 @@ from scalefit.core.numbers import shown
 from scalefit.core.observations import Array
 from scalefit.inference.prediction import Prediction
 from scalefit.pipeline import averages, documents, steps
-from scalefit.pipeline.rollout import taken
-from scalefit.tables.arrays import codes, floats
+from scalefit.tables.arrays import floats
 from scalefit.tables.reports import Report, Section
-from scalefit.tables.runs import RunTable
+from scalefit.tables.runs import RunTable, labels, taken
 
 AUTO = "auto"
 _TIE = 1.0001  # of the best error: a tie
@@ -88,13 +87,13 @@ def groups_of(table: RunTable, by: str, held: Held) -> list[tuple[str, RunTable,
     Raises:
         InputError: no row is held out, or none is left to fit.
     """
-    out = np.array([_same(label, held.value) for label in _labels(table, held.column)])
+    out = np.array([_same(label, held.value) for label in labels(table, held.column)])
     if not out.any():
-        seen = ", ".join(shown(v, 20) for v in sorted(set(_labels(table, held.column)))[:6])
+        seen = ", ".join(shown(v, 20) for v in sorted(set(labels(table, held.column)))[:6])
         raise InputError(
             f"no row has {shown(held.column)} = {shown(held.value)}", f"values seen: {seen}"
         )
-    names = np.array(_labels(table, by)) if by else np.full(table.rows, table.source)
+    names = np.array(labels(table, by)) if by else np.full(table.rows, table.source)
     found = []
     for name in dict.fromkeys(names.tolist()):
         of = names == name
@@ -103,13 +102,6 @@ def groups_of(table: RunTable, by: str, held: Held) -> list[tuple[str, RunTable,
     if not sound:
         raise InputError("no group has both rows to fit and rows held out", "check --holdout")
     return sound
-
-
-def _labels(table: RunTable, column: str) -> list[str]:
-    """The text of a column, which may have been read under its role's name."""
-    played = next((role for role, name in table.columns.items() if name == column), column)
-    place, labels = codes(table.table.column(played))
-    return [labels[k] for k in place]
 
 
 def _same(label: str, value: str) -> bool:

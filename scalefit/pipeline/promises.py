@@ -77,6 +77,8 @@ def _ends(law: Law) -> dict[str, tuple[float, float]]:
             value = law.example[parameter.name]
             place = (value / 0.3) ** (1 / law.example[power]) if isinstance(power, str) else value
             places[name].append(float(place))
+    for name, twin in law.shares_unit.items():
+        places[name] = places[name] or places[twin]
     return {
         name: (min(at) / _REACH, max(at) * _REACH) if at else (1 / _REACH, _REACH)
         for name, at in places.items()
@@ -112,7 +114,8 @@ def _derivative(law: Law) -> tuple[bool, str]:
 
 def _units(law: Law) -> tuple[bool, str]:
     runs, worst, at = example_runs(law), 0.0, ""
-    for changed in law.inputs:
+    # An input that shares another's unit cannot change it alone.
+    for changed in (name for name in law.inputs if name not in law.shares_unit):
         for factor in (1e-3, 1e6):
             units = {changed: factor}
             units |= {n: factor for n, twin in law.shares_unit.items() if twin == changed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from scalefit.pipeline import averages, documents, steps
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.reports import Report, Section
-from scalefit.tables.runs import RunTable
+from scalefit.tables.runs import RunTable, taken
 from scalefit.tables.select import select
 
 _FEWEST = 6  # runs below which no law of the library has an interval
@@ -118,11 +118,6 @@ def _scales(settings: Settings, table: RunTable) -> tuple[Array, str]:
     runs = select(table, steps.roles_for(law, table, settings.fit.x), cluster="row")
     place = {int(row): k for k, row in enumerate(runs.row)}
     return runs.scale[[place[int(row)] for row in table.row]], runs.scale_name
-
-
-def taken(table: RunTable, chosen: NDArray[np.bool_]) -> RunTable:
-    """Some rows of a table."""
-    return replace(table, table=table.table.filter(pa.array(chosen)), row=table.row[chosen])
 
 
 def _stage(settings: Settings, table: RunTable, scale: Array, below: NDArray[np.bool_]) -> Stage:

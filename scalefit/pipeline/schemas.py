@@ -130,6 +130,14 @@ def _fit() -> Schema:
     return _object({**_HEADER, "fits": {**_list(_FITTED), "minItems": 1}})
 
 
+def _groups() -> Schema:
+    refused = _object({"law": _TEXT, "status": {"const": "refused"}, "reason": _TEXT})
+    group = _object({"group": _TEXT, "rows": _COUNT, "fits": _list({"anyOf": [_FITTED, refused]})})
+    return _object(
+        {**_HEADER, "by": _TEXT, "groups": _list(group), "finished": _COUNT, "of": _COUNT}
+    )
+
+
 def _predict() -> Schema:
     return _object({**_HEADER, **_ABOUT, "rows": _list(_POINT), "tau": _TAU})
 
@@ -190,6 +198,7 @@ def _explain() -> Schema:
 
 
 _DOCUMENTS: dict[str, Callable[[], Schema]] = {
-    "fit": _fit, "predict": _predict, "optimum": _optimum, "compare": _compare, "check": _check,
-    "report": _report, "columns": _columns, "ingest": _ingest, "laws": _laws, "explain": _explain,
+    "fit": _fit, "groups": _groups, "predict": _predict, "optimum": _optimum,
+    "compare": _compare, "check": _check, "report": _report, "columns": _columns,
+    "ingest": _ingest, "laws": _laws, "explain": _explain,
 }  # fmt: skip

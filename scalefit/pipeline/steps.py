@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.config import LawChoice, RunsSettings
+from scalefit.config import LawChoice, RunsSettings, Settings, check_level
 from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
@@ -18,7 +19,8 @@ from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
 from scalefit.inference.certificate import USABLE
-from scalefit.inference.diagnostics import Diagnostics, diagnose
+from scalefit.inference.diagnostics import Diagnostics, diagnose, inseparable
+from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
@@ -79,8 +81,7 @@ class Estimate:
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """Parameters on a bound, and all of them where the runs cannot separate them."""
-        together = any(n.code == "collinear-design" for n in self.diagnostics.notes)
-        return self.law.names if together else self.fit.certificate.bounds
+        return self.law.names if inseparable(self.fit) else self.fit.certificate.bounds
 
     @cached_property
     def parameters(self) -> dict[str, Interval]:
@@ -90,7 +91,9 @@ class Estimate:
         for i, parameter in enumerate(self.law.parameters):
             value = self.fit.theta[i : i + 1]
             # E is a size, so its interval cannot cross zero; a slope may.
-            log = parameter.log or (parameter.linear and bool(value[0] > 0))
+            # One that a refit puts at zero has no logarithm there, and ends at zero itself.
+            positive = bool(value[0] > 0 and (self.draws.theta[:, i] > 0).all())
+            log = parameter.log or (parameter.linear and positive)
             if parameter.name in held:
                 none = np.full(1, np.nan)
                 found[parameter.name] = Interval(value, none, none, none)
@@ -100,7 +103,8 @@ class Estimate:
                     of=_column(i),
                 )  # fmt: skip
                 se = one.se * value if log else one.se
-                found[parameter.name] = Interval(value, se, one.low, one.high)
+                low = one.low if log or parameter.low != 0 else np.maximum(one.low, 0.0)
+                found[parameter.name] = Interval(value, se, low, one.high)
         return found
 
     @cached_property
@@ -236,8 +240,7 @@ def fit(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    if not 0.5 <= level < 1:
-        raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
+    check_level(level)
     chosen = named(law) if isinstance(law, str) else law
     roles = roles_for(chosen, runs, x)
     observations = select(runs, roles, cluster=cluster)
@@ -249,14 +252,69 @@ def fit(
     if weighed is not None:
         point = fit_law(chosen, weighed[0], **how)
         point = replace(point, notes=(*point.notes, weighed[1]))
+    drawn = draw(point, method, seed=seed, fan=fan_of(jobs))
     return Estimate(
         fit=point,
-        draws=draw(point, method, seed=seed, fan=fan_of(jobs)),
+        draws=replace(drawn, notes=(*drawn.notes, *_zero_notes(point, drawn))),
         level=level,
         roles=roles,
         table=runs,
         seed=seed,
     )
+
+
+def _zero_notes(point: Fit, drawn: Draws) -> list[Note]:
+    """Parameters of which some refit leaves nothing, though the fit itself does not."""
+    held = {*point.fixed, *point.certificate.bounds}
+    found = []
+    for name, value, column in zip(point.law.names, point.theta, drawn.theta.T, strict=True):
+        none = int((column <= 0).sum())
+        floor = point.law.parameters[point.law.index(name)].low == 0
+        if floor and none and value > 0 and name not in held and not drawn.refused:
+            words = f"{name} is 0 in {none} of {column.size} refits: its interval begins at 0"
+            found.append(REACHES_ZERO.note(words))
+    return found
+
+
+def estimate(
+    settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
+) -> Estimate:
+    """One of the laws that settings name, fitted as they say.
+
+    Raises:
+        InputError: the runs or a setting are wrong.
+        FitError: no finite estimate exists.
+    """
+    return fit(
+        table,
+        choice.name,
+        x=choice.x,
+        objective=settings.fit.objective,
+        interval=settings.uncertainty.name,
+        level=settings.uncertainty.level,
+        draws=settings.uncertainty.draws,
+        cluster=settings.uncertainty.cluster,
+        fix=_held(settings.fit.fix, choice.name, laws),
+        bound=_held(settings.fit.bound, choice.name, laws),
+        solver=settings.fit.solver,
+        seed=settings.seed,
+        jobs=jobs,
+    )
+
+
+def _held(given: Mapping[str, Any], law: str, laws: Sequence[LawChoice]) -> dict[str, Any]:
+    """What is fixed or bounded for one law; with several laws, what that law has.
+
+    Raises:
+        UnknownName: no law has the parameter.
+    """
+    if len(laws) == 1:
+        return dict(given)
+    known = {name for choice in laws for name in named(choice.name).names}
+    for name in given:
+        if name not in known:
+            named(laws[0].name).index(name)
+    return {k: v for k, v in given.items() if k in named(law).names}
 
 
 def fan_of(jobs: int) -> Fan | None:
@@ -265,12 +323,30 @@ def fan_of(jobs: int) -> Fan | None:
         return None
 
     def over_processes(task: Refit, spans: Sequence[tuple[int, int]]) -> list[Solution]:
-        from joblib import Parallel, delayed, parallel_config
-
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            return list(Parallel(n_jobs=jobs)(delayed(task)(span) for span in spans))
+        with workers(jobs) as parallel:
+            return list(parallel(task, [(span,) for span in spans]))
 
     return over_processes
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Callable[[Callable[..., Any], Sequence[Any]], Iterator[Any]]]:
+    """Processes that apply a task to items, each a tuple of arguments, in order of the items."""
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+
+    def parallel(task: Callable[..., Any], items: Sequence[Any]) -> Iterator[Any]:
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            return iter(
+                Parallel(n_jobs=jobs, return_as="generator")(delayed(task)(*one) for one in items)
+            )
+
+    try:
+        yield parallel
+    except BaseException:
+        # Whoever ends us, by a signal or by a mistake, wants no processes left behind.
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
 
 
 def method_named(name: str, draws: int) -> Any:
@@ -466,6 +542,10 @@ def compare(
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
     goal = parse_objective(objective) if isinstance(objective, str) else objective
+    known = {name for law, _ in chosen for name in law.names}
+    for name in (*(fix or {}), *(bound or {})):
+        if name not in known:
+            raise UnknownName("parameter of these laws", name, known)
     fits: list[Fit] = []
     unfitted: dict[str, str] = {}
     roles: dict[str, Mapping[str, str]] = {}

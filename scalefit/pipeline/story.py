@@ -74,6 +74,16 @@ def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table
     return _with_units(pa.table(columns), {**_UNITS, "fitted": _UNITS["L"]})
 
 
+def notes_table(notes: Sequence[Note]) -> pa.Table:
+    """Notes, one row each."""
+    return pa.table(
+        {
+            key: pa.array([getattr(n, key) for n in notes], pa.string())
+            for key in ("code", "severity", "message")
+        }
+    )
+
+
 def _range(table: RunTable, role: str) -> tuple[str, str]:
     if role not in table.table.column_names:
         return "", ""
@@ -669,7 +679,7 @@ def residual_figure(estimate: Estimate) -> Figure:
 
 def forecast_figure(compared: Compared, level: float) -> Figure | None:
     """Forecast errors of the compared laws; None if there are no forecasts."""
-    from scalefit.inference.uncertainty.student import t_quantile
+    from scalefit.core.tails import t_quantile
 
     series = []
     for one in compared.comparison.laws:
@@ -677,7 +687,8 @@ def forecast_figure(compared: Compared, level: float) -> Figure | None:
         if not told.count:
             continue
         reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in told.df])
-        middle = 100 * np.expm1(-told.error)
+        # With the sign of the table beside it: actual less forecast.
+        middle = 100 * told.error
         width = 100 * reach * np.sqrt(told.variance)
         series.append(
             figures.Forecasts(

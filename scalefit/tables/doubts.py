@@ -437,3 +437,21 @@ BOUNDED_METRIC = DOUBTS.add(
         remedy="Fit a loss if there is one, and map it from there to the metric.",
     )
 )
+LOGGED_TWICE = DOUBTS.add(
+    Doubt(
+        name="logged-twice",
+        severity="warning",
+        trigger="Runs of two trackers end at the same step with the same loss.",
+        meaning="One run that two trackers logged is counted twice; intervals become too narrow.",
+        remedy="Keep one of them: --where \"tracker == 'wandb'\".",
+    )
+)
+NAMES_JOINED = DOUBTS.add(
+    Doubt(
+        name="names-joined",
+        severity="note",
+        trigger="Runs write one name in several ways, such as val/loss, val.loss and val_loss.",
+        meaning="They are one column, for no run has two of them.",
+        remedy="Rename one in its tracker if they mean different things.",
+    )
+)

@@ -194,7 +194,7 @@ class Forecasts:
     Attributes:
         label: Name of the law.
         decades: Distance beyond the cut in powers of ten of the scale, shape (k,).
-        error: (foretold - measured) / measured in %, shape (k,).
+        error: Measured less foretold in % of the loss, shape (k,).
         low: Lower end of the forecast interval in the same unit, shape (k,); NaN or None if none.
         high: Upper end of it, shape (k,).
     """
@@ -420,7 +420,7 @@ def forecasts(
     if not caption:
         caption = (
             "Each law was fitted to the runs below a cut and asked for those above it. A point is"
-            f" the error of one forecast, a bar its {level:.0%} interval; at the zero line"
+            f" one error, actual less forecast, a bar its {level:.0%} interval; at the zero line"
             " the forecast was right."
         )
     with _styled():

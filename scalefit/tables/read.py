@@ -310,6 +310,8 @@ def _without_failed(draft: Draft) -> Draft:
         for role in ("status", "schedule_done")
         if role in draft.assignment.columns
     }
+    if not told:
+        return draft
     words = told.get("status", ())
     gone = status.failed(words) & draft.used if words else np.zeros(draft.used.size, np.bool_)
     seen = {role: values[draft.used] for role, values in draft.values.items()}

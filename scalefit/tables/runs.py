@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import IntArray
+from scalefit.tables.arrays import codes
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,21 @@ class RunTable:
     def rows(self) -> int:
         """Rows in use."""
         return int(self.table.num_rows)
+
+
+def taken(table: RunTable, chosen: NDArray[np.bool_]) -> RunTable:
+    """Some rows of a table."""
+    return replace(table, table=table.table.filter(pa.array(chosen)), row=table.row[chosen])
+
+
+def labels(table: RunTable, column: str) -> list[str]:
+    """The text of a column, which may have been read under its role's name."""
+    played = next((role for role, name in table.columns.items() if name == column), column)
+    place, words = codes(table.table.column(played))
+    return [words[k] for k in place]
+
+
+def split(table: RunTable, column: str) -> dict[str, RunTable]:
+    """The rows of each value of a column, in the order in which values appear."""
+    names = np.array(labels(table, column), dtype=object)
+    return {name: taken(table, names == name) for name in dict.fromkeys(names.tolist())}

@@ -29,7 +29,7 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
 
     Returns:
         Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
-        `scale` is training compute if it is known, else the first input.
+        `scale` is the input of a law of one, else training compute if known, else the first input.
 
     Raises:
         InputError: a role is missing, a value is not positive, weights are unusable, or the rows
@@ -40,7 +40,9 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
     weight = _weights(runs)
     _refuse_empty(runs, inputs, chosen, loss)
     unit = _units(runs, cluster)
-    scale_name = "C" if "C" in runs.table.column_names else next(iter(inputs.values()))
+    # A law of one input goes further only along that input, whatever compute went into the runs.
+    by_compute = "C" in runs.table.column_names and len(inputs) > 1
+    scale_name = "C" if by_compute else next(iter(inputs.values()))
     scale = _positive(runs, scale_name)
     # lexsort takes its last key first. Units come last: they only part rows that agree otherwise.
     order = np.lexsort((unit, scale, weight, loss, *reversed(list(chosen.values()))))
@@ -103,7 +105,9 @@ def _weights(runs: RunTable) -> Array:
         )
     if not (weight > 0).any():
         raise InputError(f"column {name!r}: every weight is 0", "give some row a weight")
-    return weight
+    # Only their ratios mean anything: a likelihood of weights in the thousands would claim a
+    # thousand times the evidence.
+    return np.asarray(weight / weight[weight > 0].mean())
 
 
 def _refuse_empty(

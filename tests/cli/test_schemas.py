@@ -13,9 +13,11 @@ from scalefit.pipeline.schemas import names, schema_of
 
 ROOT = Path(__file__).parents[2]
 RUNS = "data/chinchilla-subset/runs.csv"
+CURVES = "data/learning-curves/runs.csv"
 CURVE = "power-floor"
 COMMANDS = {
     "fit": [("fit", RUNS, "--law", "chinchilla", "--law", "coupled")],
+    "groups": [("fit", CURVES, "--by", "task_id", "--col", "x=seen_examples", "--law", CURVE)],
     "predict": [
         ("predict", RUNS, "--at", "N=7B,D=140B"),
         ("predict", RUNS, "--at", "N=7B,D=140B", "--at", "N=7e15,D=1e18"),

@@ -98,7 +98,7 @@ def check(law, seed, disguise):
     plain, hidden, units, factor = pair(law, seed, disguise)
     first, second = fit(law, plain), fit(law, hidden)
     back = {name: values / units[name] for name, values in plain.inputs.items()}
-    np.testing.assert_allclose(predicted(second, back) / factor, predicted(first), rtol=1e-6)
+    np.testing.assert_allclose(predicted(second, back) / factor, predicted(first), rtol=1e-8)
     if first.status == "converged" and first.certificate.kappa < 1e3:
         for i, parameter in enumerate(law.parameters):
             if not parameter.units and parameter.relative_to != "loss":

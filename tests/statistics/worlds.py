@@ -3,11 +3,11 @@
 import numpy as np
 from simulated import observations
 
+from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import best_size
 from scalefit.inference.objectives import StudentT
 from scalefit.inference.problem import bind
 from scalefit.inference.solver import solve
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 
 LAW = LAWS.get("chinchilla")

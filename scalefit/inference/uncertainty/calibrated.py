@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.bootstrap import check_draws
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.inference.uncertainty.streams import STRATIFIED, uniforms
-from scalefit.inference.uncertainty.student import t_quantile
 
 _LEAST = 3  # clusters of a stratum: fewer have little to exchange
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 
 @METHODS.add

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.student import t_quantile
 
 Quantity = Callable[[Array], Array]
 _SLOPE_STEP = 1e-5

@@ -43,7 +43,6 @@ def _tile(fit: Fit, target: Targets, first: int, tile: int, numbers: list[int]) 
     wide: Problem = replace(
         fit.problem,
         inputs=tuple(np.tile(v, tile) for v in fit.problem.inputs),
-        logs=tuple(np.tile(v, tile) for v in fit.problem.logs),
         target=values.ravel(),
         weight=np.tile(fit.problem.weight, tile),
     )

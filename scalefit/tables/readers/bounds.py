@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import shown
@@ -86,6 +85,8 @@ def _unpacked_size(column: Any) -> int:
     words: Any = column.dictionary
     if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
         return int(column.indices.nbytes + words.nbytes + 8 * len(column))
+    import pyarrow.compute as pc
+
     lengths = pc.binary_length(words).fill_null(0)
     return int(pc.sum(lengths.take(column.indices).cast(pa.int64())).as_py() or 0)
 
@@ -97,6 +98,8 @@ def _plain(column: Any) -> Any:
 def _refuse_long(source: Source, name: str, column: Any) -> None:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return
+    import pyarrow.compute as pc
+
     if (pc.max(pc.binary_length(column)).as_py() or 0) > LONGEST_FIELD:
         raise InputError(
             f"{source.name}, column {shown(name)!r} holds a text longer than 64 KiB",

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from scalefit.core.errors import InputError
@@ -133,6 +132,9 @@ class OpenedCsv:
         """The columns as Arrow reads them, or None where its answer is not to be trusted."""
         if self.survey.longest_line > LONGEST_FIELD or self.survey.quotes % 2:
             return None
+        if not numbers and not texts:
+            # Arrow takes an empty list of columns for all of them.
+            return None
         types: dict[str, pa.DataType] = dict.fromkeys(numbers, pa.float64())
         types |= dict.fromkeys(texts, pa.string())
         rows = self.survey.lines - self.header.lines
@@ -188,6 +190,8 @@ class OpenedCsv:
         again = [name for name, column in columns.items() if wide or column.lax]
         if not again:
             return True
+        import pyarrow.compute as pc
+
         places = {name: np.concatenate([_NONE, *columns[name].lax]) for name in again}
         # With no null values every cell comes back as it was written.
         seen = 0

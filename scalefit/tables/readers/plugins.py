@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.numbers import shown
 from scalefit.tables.readers.base import READERS, Reader
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "scalefit.readers"
 
@@ -21,6 +24,8 @@ def named(name: str) -> Reader:
     """
     if name in READERS:
         return READERS.get(name)
+    from importlib.metadata import entry_points
+
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise UnknownName("reader", name, (*READERS.names(), *points))
@@ -33,6 +38,8 @@ def brought() -> Iterator[Reader]:
     Raises:
         InputError: one cannot be loaded.
     """
+    from importlib.metadata import entry_points
+
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         yield _loaded(point)
 

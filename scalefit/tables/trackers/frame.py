@@ -18,7 +18,14 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import column_of
-from scalefit.tables.doubts import COUNTER_CARRIED, NAME_TAKEN, VALUE_INFINITE
+from scalefit.tables.columns import fold
+from scalefit.tables.doubts import (
+    COUNTER_CARRIED,
+    LOGGED_TWICE,
+    NAME_TAKEN,
+    NAMES_JOINED,
+    VALUE_INFINITE,
+)
 from scalefit.tables.readers.base import MOST_ROWS, Loaded
 from scalefit.tables.readers.typed import Typed
 from scalefit.tables.trackers.base import Cell, Run, Series, as_float, is_number
@@ -30,6 +37,8 @@ MOST_COLUMNS = 20_000
 _OWN = ("run", "tracker", "log", "step")
 # Loss and tokens are often logged by two calls, which W&B counts as two steps.
 _COUNTS = re.compile(r"token|sample|sequence|example|flop|flos")
+_LOSSES = re.compile(r"loss|bpb|ppl|perplexity")
+_FEWEST = 3
 _RATES = re.compile(r"per|/s|sec|tps|loss|acc|batch|length")
 
 
@@ -197,10 +206,69 @@ class Frame:
         runs = list(self._runs.values())
         if not any(run.history or run.final or run.config for run in runs):
             raise InputError(f"{title}: the logs hold no value", "check that the runs logged any")
+        joined = _joined(runs)
         grid = _Grid(tuple(runs), tuple(_labels(runs)), tuple(map(_steps, runs)))
         columns, notes = _columns(grid, title)
-        told = tuple(dict.fromkeys((*self.notes, *notes)))
+        told = tuple(dict.fromkeys((*self.notes, *joined, *notes, *_twins(grid))))
         return OpenedLogs(title, columns, grid.place, digest, told)
+
+
+def _joined(runs: Sequence[_Whole]) -> list[Note]:
+    """Give a setting or metric the one name under which it was first seen; a note says which."""
+    metrics = _spellings([[*run.history, *run.final] for run in runs])
+    settings = _spellings([list(run.config) for run in runs])
+    for run in runs:
+        run.config = {settings.get(name, name): value for name, value in run.config.items()}
+        run.history = {metrics.get(name, name): value for name, value in run.history.items()}
+        run.final = {metrics.get(name, name): value for name, value in run.final.items()}
+    if not metrics and not settings:
+        return []
+    listed = [f"{shown(old)!r} as {shown(new)!r}" for old, new in (metrics | settings).items()]
+    return [NAMES_JOINED.note(f"one name in several spellings: {', '.join(listed[:5])}")]
+
+
+def _spellings(runs: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Names that are written differently elsewhere, to the spelling that was seen first.
+
+    A run that has two spellings means two things by them, so these are left alone. So are single
+    letters, whose case tells them apart.
+    """
+    first: dict[str, str] = {}
+    apart: set[str] = set()
+    for names in runs:
+        own: dict[str, str] = {}
+        for name in names:
+            key = fold(name) if len(name) > 1 else name
+            if own.setdefault(key, name) != name:
+                apart.add(key)
+            first.setdefault(key, name)
+    every = _union(runs)
+    keys = {name: fold(name) if len(name) > 1 else name for name in every}
+    return {name: first[k] for name, k in keys.items() if first[k] != name and k not in apart}
+
+
+def _twins(grid: _Grid) -> list[Note]:
+    """A note if runs of two trackers are one run, as far as their losses tell."""
+    seen: dict[tuple[float, int, float], int] = {}
+    twins: list[tuple[int, int]] = []
+    for place, run in enumerate(grid.runs):
+        for name, (steps, values) in run.history.items():
+            # A single value may agree by chance, and TensorBoard keeps single precision only.
+            if len(values) < _FEWEST or not _LOSSES.search(name.casefold()):
+                continue
+            with np.errstate(over="ignore"):
+                end = (steps[-1], len(values), float(np.float32(values[-1])))
+            other = seen.setdefault(end, place)
+            if grid.runs[other].tracker != run.tracker:
+                twins.append((other, place))
+    if not twins:
+        return []
+    first, second = twins[0]
+    told = " and ".join(
+        f"{shown(grid.labels[i], 60)!r} ({grid.runs[i].tracker})" for i in (first, second)
+    )
+    pairs = len({second for _, second in twins})
+    return [LOGGED_TWICE.note(f"{pairs} runs seem to be logged by two trackers, such as {told}")]
 
 
 def _labels(runs: Sequence[_Whole]) -> list[str]:

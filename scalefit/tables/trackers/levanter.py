@@ -16,11 +16,8 @@ from scalefit.tables.trackers.nested import flat, parse_json
 
 
 def claims(source: Source) -> bool:
-    """By the name, or by a first line that has both parts."""
-    if source.path is not None and source.path.name == "tracker_metrics.jsonl":
-        return True
-    first = source.head().split(b"\n", 1)[0]
-    return first.startswith(b"{") and b'"config"' in first and b'"summary"' in first
+    """By the name alone: lines of such objects under another name are a table, one run each."""
+    return source.path is not None and source.path.name == "tracker_metrics.jsonl"
 
 
 def read(log: Log) -> Iterator[Run]:

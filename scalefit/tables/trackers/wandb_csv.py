@@ -11,7 +11,9 @@ no package here can.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from scalefit.core.errors import InputError
 from scalefit.tables.readers.base import Source
 from scalefit.tables.trackers.base import (
     TRACKERS,
@@ -45,14 +47,12 @@ def read(log: Log) -> Iterator[Run]:
         InputError: the table is no text.
     """
     text, notes = whole_lines(log.source)
-    rows = records(text, log.source.name)
-    runs = _table(log, rows) if _is_table(header(log.source)) else _chart(log, rows)
+    names, rows = header(log.source), records(text, log.source.name)
+    if not names:
+        raise InputError(f"{log.source.name} has no header", "export it again")
+    runs = _table(log, rows) if _is_table(names) else _chart(log, names[0], rows)
     for place, run in enumerate(runs):
-        yield (
-            run
-            if place
-            else Run(run.key, run.name, run.config, run.history, run.final, tuple(notes))
-        )
+        yield run if place else replace(run, notes=tuple(notes))
 
 
 def _is_chart(names: list[str]) -> bool:
@@ -65,9 +65,8 @@ def _is_table(names: list[str]) -> bool:
     return set(names) >= _RUN_TABLE and bool(_RUN_WORDS & set(names))
 
 
-def _chart(log: Log, rows: Iterator[dict[str, str]]) -> Iterator[Run]:
+def _chart(log: Log, axis: str, rows: Iterator[dict[str, str]]) -> Iterator[Run]:
     histories: dict[str, History] = {}
-    axis = header(log.source)[0]
     for place, row in enumerate(rows):
         across = row.pop(axis, "")
         step = typed(across) if axis == "Step" else place

@@ -22,14 +22,23 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """
     at, end = 0, len(message)
     while at < end:
-        key, at = _varint(message, at)
+        # Nearly all keys and lengths are one byte, and calls cost more than anything else here.
+        key = message[at]
+        if key < 0x80:
+            at += 1
+        else:
+            key, at = _varint(message, at)
         kind = key & 7
         if kind == _VARINT:
             value, at = _varint(message, at)
             yield key >> 3, value
             continue
         if kind == _BYTES:
-            size, at = _varint(message, at)
+            size = message[at] if at < end else 0x80
+            if size < 0x80:
+                at += 1
+            else:
+                size, at = _varint(message, at)
         elif kind == _FIXED64:
             size = 8
         elif kind == _FIXED32:

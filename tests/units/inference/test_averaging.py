@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from simulated import observations
 
+from scalefit.core.tails import t_quantile
 from scalefit.inference import averaging
 from scalefit.inference.allocation import allocate
 from scalefit.inference.averaging import average_allocations, average_predictions
@@ -11,7 +12,6 @@ from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.prediction import predict
 from scalefit.inference.uncertainty import METHODS, draw
-from scalefit.inference.uncertainty.student import t_quantile
 from scalefit.laws import LAWS
 
 X = np.geomspace(1e2, 1e6, 20)
@@ -102,3 +102,16 @@ def test_best_settings_are_averaged_in_the_log():
     np.testing.assert_allclose(exponent, 1, rtol=1e-9)
     assert (both.near[:, 0] < both.N.value).all()
     assert (both.N.high > both.N.value).all()
+
+
+def test_rows_worth_fewer_runs_widen_the_parameters_share_alone():
+    part = PARTS[0]
+    found = averaging.swollen_prediction(part, 2.0).band
+    before, after = (np.log(b.exact.high / b.loss) for b in (part.band, found))
+    np.testing.assert_allclose(after, 2 * before, rtol=1e-9)
+    np.testing.assert_allclose(
+        found.new_run.se**2 - part.band.new_run.se**2, 3 * part.band.exact.se**2, rtol=1e-9
+    )
+    np.testing.assert_allclose(found.share.sum(axis=0), 1, rtol=1e-12)
+    same = averaging.swollen_prediction(part, 1.0).band
+    np.testing.assert_allclose(same.headline.low, part.band.headline.low, rtol=1e-12)

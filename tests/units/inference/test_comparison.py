@@ -164,3 +164,19 @@ def test_the_order_of_the_laws_does_not_matter():
 def test_a_hubers_aicc_can_rank_too():
     found = fits(FLOOR, "power", "power-floor", objective=Huber(1e-3))
     assert aicc(found[1]) < aicc(found[0]) - 10
+
+
+def test_copies_of_a_row_in_its_cluster_are_no_evidence():
+    names = ("power", "power-floor", "shifted-power-floor")
+    once = runs(1.5 + 8 * X**-0.3, noise=0.05)
+    copied = observations(
+        {"x": np.repeat(once.inputs["x"], 5)}, np.repeat(once.loss, 5),
+        cluster=np.repeat(np.arange(30), 5),
+    )  # fmt: skip
+    gaps = []
+    for data in (once, copied):
+        laws = compare(fits(data, *names), [NONE] * 3).laws
+        gaps.append({r.fit.law.name: (r.delta, r.weight) for r in laws})
+    assert max(delta for delta, _ in gaps[0].values()) > 0.5
+    for name in names:
+        assert gaps[1][name] == pytest.approx(gaps[0][name], rel=1e-3, abs=1e-3)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from scalefit.core.errors import InputError, UnknownName
 from scalefit.tables import read
 from scalefit.tables.arrays import floats
-from scalefit.tables.readers import packed, plugins, remote
+from scalefit.tables.readers import packed, remote
 from scalefit.tables.readers.base import Source
 
 HEADER = "run,params,tokens,loss\n"
@@ -529,7 +529,7 @@ def lab(monkeypatch):
         assert group == "scalefit.readers"
         return (Point("lab", "lab:Lab", group),)
 
-    monkeypatch.setattr(plugins, "entry_points", points)
+    monkeypatch.setattr("importlib.metadata.entry_points", points)
     return loads
 
 
@@ -555,7 +555,7 @@ def test_a_reader_can_be_named(tmp_path, lab):
 
 def test_a_reader_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     points = (EntryPoint("broken", "no_such_module_at_all:Reader", "scalefit.readers"),)
-    monkeypatch.setattr(plugins, "entry_points", lambda *, group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: points)
     path = tmp_path / "runs.odd"
     path.write_text("odd")
     assert "'broken' (no_such_module_at_all:Reader) cannot be loaded" in refusal(path)

@@ -47,6 +47,13 @@ def test_distance_is_measured_in_compute_where_it_is_known():
     assert bare.scale.tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("role", ["N", "D", "C"])
+def test_a_law_of_one_input_is_measured_along_it(role):
+    runs = select(table(), {"x": role})
+    assert runs.scale_name == role
+    np.testing.assert_array_equal(runs.scale, runs.inputs["x"])
+
+
 def test_a_missing_role_says_which_column_would_do():
     runs = read(pa.table({"N": N, "seen examples": D, "L": L}))
     with pytest.raises(InputError, match="no column plays the role D") as caught:
@@ -60,7 +67,7 @@ def test_rows_without_weights_weigh_one():
 
 def test_weights_travel_with_their_rows():
     runs = select(table(weight=[1.0, 2.0, 3.0, 4.0, 5.0, 0.0]), BOTH)
-    assert runs.weight.tolist() == [0.0, 1.0, 4.0, 2.0, 5.0, 3.0]
+    np.testing.assert_allclose(3 * runs.weight, [0.0, 1.0, 4.0, 2.0, 5.0, 3.0])
 
 
 @pytest.mark.parametrize(
@@ -116,3 +123,12 @@ def test_an_input_that_is_not_positive_is_refused_with_its_row(rate, what):
     runs = table(lr=[1e-3, 1e-3, rate, 1e-3, 1e-3, 1e-3])
     with pytest.raises(InputError, match=f"row 3, column 'lr': {what}, must be positive"):
         select(runs, {"N": "N", "lr": "lr"})
+
+
+def test_only_ratios_of_weights_mean_anything():
+    plain = [1.0, 2.0, 0.0, 1.0, 3.0, 1.0]
+    one = select(table(weight=plain), BOTH)
+    other = select(table(weight=[1000 * w for w in plain]), BOTH)
+    np.testing.assert_allclose(one.weight, other.weight, rtol=1e-14)
+    assert one.weight[one.weight > 0].mean() == pytest.approx(1)
+    assert (one.weight == 0).sum() == 1

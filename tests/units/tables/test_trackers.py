@@ -107,7 +107,8 @@ def assert_settings(found, *, numbers_only=False):
 
 def test_wandb_offline_runs_are_read_as_they_were_logged():
     found = rows(LOGS / "wandb")
-    assert_metrics(found, planned(loss="val.loss"))
+    # One run logged the loss under `val/loss`, the others as `loss` within `val`.
+    assert_metrics(found, planned())
     assert_settings(found)
     assert [row.get("best") for (name, _), row in found.items() if name == "large"] == [
         None, None, None, 3.05,
@@ -121,7 +122,7 @@ def test_a_loss_that_is_no_number_is_missing_and_an_infinite_one_is_told(folder)
     found = by_step(opened.table)
     losses = [found["diverged", float(step)].get("val/loss") for step, _ in DIVERGED]
     assert losses == [9.5, None, None, 7.25]
-    assert codes(opened) == ["value-infinite"]
+    assert set(codes(opened)) - {"names-joined"} == {"value-infinite"}
 
 
 @pytest.mark.parametrize("folder", ["tensorboardx", "torch-tensorboard", "tensorboard-tensors"])
@@ -557,6 +558,34 @@ def test_a_count_that_falls_is_no_count_and_is_not_carried(tmp_path):
     opened = folder_of(tmp_path, a=wandb_log("r", {}, rows))
     assert "samples" not in by_step(opened.table)["r", 2.0]
     assert codes(opened) == []
+
+
+def test_one_name_in_several_spellings_is_one_column_unless_a_run_has_two_of_them(tmp_path):
+    first = wandb_log("a", {"n_params": 1}, [{"_step": 1, "val/loss": 3.0}])
+    second = wandb_log("b", {"n-params": 2}, [{"_step": 1, "val_loss": 2.0}])
+    opened = folder_of(tmp_path, a=first, b=second)
+    assert opened.table.column("val/loss").to_pylist() == [3.0, 2.0]
+    assert opened.table.column("n_params").to_pylist() == [1, 2]
+    assert codes(opened) == ["names-joined"]
+    assert "'val_loss' as 'val/loss'" in opened.notes[0].message
+    both = wandb_log("c", {}, [{"_step": 1, "val.loss": 1.0, "val_loss": 9.0}])
+    opened = folder_of(tmp_path, a=first, b=second, c=both)
+    assert {"val/loss", "val_loss", "val.loss"} <= set(opened.names)
+
+
+def test_a_run_that_two_trackers_logged_is_told(tmp_path):
+    logged = [{"_step": i, "val/loss": 3.1 - i / 10} for i in range(4)]
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "x.wandb").write_bytes(wandb_log(name, {}, logged))
+    assert codes(open_folder(tmp_path, "x")) == []
+    (tmp_path / "tb").mkdir()
+    (tmp_path / "tb" / "events.out.tfevents.1").write_bytes(tensorboard_log({}, logged))
+    opened = open_folder(tmp_path, "x")
+    assert codes(opened) == ["logged-twice"]
+    assert "'a' (wandb) and 'tb' (tensorboard)" in opened.notes[0].message
+    assert read(tmp_path, columns={"L": "val/loss"}, where="tracker == 'wandb'").rows == 8
 
 
 def test_names_that_unicode_cannot_hold_are_read(tmp_path):

@@ -1,0 +1,270 @@
+"""Commands as functions: settings in, a report and an exit code out."""
+
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import scipy
+from scipy.stats import t as student
+
+from scalefit.config import FitSettings, LawChoice, PredictSettings, RunsSettings, Settings
+from scalefit.config import UncertaintySettings as Sure
+from scalefit.core.errors import FitError, InputError
+from scalefit.pipeline import commands, steps, story
+from scalefit.tables import read
+
+RUNS = str(Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv")
+
+
+def settings(*laws, x="", runs=RUNS, at=(), **fit):
+    return Settings(
+        runs=RunsSettings(path=str(runs)),
+        fit=FitSettings(laws=tuple(LawChoice(law, x) for law in laws), **fit),
+        predict=PredictSettings(tuple(at)),
+    )
+
+
+@pytest.mark.parametrize(("role", "largest"), [("N", 16.182e9), ("D", 318.14e9)])
+def test_a_law_of_one_axis_goes_as_far_as_that_axis(role, largest):
+    told = commands.predict(
+        settings("power-floor", x=role, at=[{role: largest / 2}, {role: 10 * largest}])
+    ).report.document
+    inside, beyond = told["rows"]
+    assert inside["trust"] == "inside"
+    assert beyond["decades"] == pytest.approx(1, abs=0.01)
+    assert f"decades of {role} beyond" in beyond["notes"][0]["message"]
+
+
+def test_the_law_error_of_one_axis_is_learnt_along_that_axis():
+    (estimate,) = commands._estimates(settings("power-floor", x="N"))
+    runs = estimate.fit.runs
+    assert runs.scale_name == "N"
+    assert set(np.unique(estimate.forecasts.cut)) <= set(runs.inputs["x"])
+
+
+def test_no_interval_has_a_level_outside_a_half_to_one():
+    for level in (95.0, 0.3, 1.0):
+        with pytest.raises(InputError, match="level"):
+            Sure(level=level)
+
+
+@pytest.fixture(scope="module")
+def nearly_no_floor():
+    """Runs of a pure power law, and noise that leaves a floor in most refits but not in all."""
+    x = np.geomspace(1e3, 1e9, 14)
+    for seed in range(40):
+        jitter = 0.02 * np.random.default_rng(seed).standard_normal(x.size)
+        table = read(pa.table({"x": x, "y": 5 * x**-0.2 * np.exp(jitter)}))
+        estimate = steps.fit(table, "power-floor")
+        drawn = estimate.draws.theta[:, 0]
+        if estimate.fit.theta[0] > 0 and (drawn == 0).any():
+            return estimate
+    raise AssertionError("no such runs among forty")
+
+
+def test_a_floor_that_a_refit_puts_at_zero_has_an_interval_from_zero(nearly_no_floor):
+    found = nearly_no_floor.parameters["E"]
+    assert found.low[0] == 0
+    assert found.value[0] < found.high[0] < 0.1
+    assert 0 < found.se[0] < found.high[0]
+
+
+def test_a_floor_that_a_refit_puts_at_zero_is_told_of(nearly_no_floor):
+    notes = [n for n in nearly_no_floor.draws.notes if n.code == "reaches-zero"]
+    count = int((nearly_no_floor.draws.theta[:, 0] == 0).sum())
+    assert [n.message for n in notes] == [
+        f"E is 0 in {count} of 14 refits: its interval begins at 0"
+    ]
+
+
+def test_the_unit_of_weights_changes_no_comparison():
+    x = np.geomspace(1e3, 1e8, 24)
+    jitter = 0.02 * np.random.default_rng(1).standard_normal(x.size)
+    weight = np.random.default_rng(2).uniform(1, 3, x.size)
+    ranked = [
+        steps.compare(
+            read(pa.table({"x": x, "y": 1 + 5 * x**-0.2 * np.exp(jitter), "weight": c * weight})),
+            ["power", "power-floor", "shifted-power-floor"],
+        ).comparison.laws
+        for c in (1.0, 1000.0)
+    ]
+    for one, other in zip(*ranked, strict=True):
+        assert one.fit.law is other.fit.law
+        assert one.delta == pytest.approx(other.delta, abs=1e-6)
+        np.testing.assert_allclose(one.fit.theta, other.fit.theta, rtol=1e-6)
+
+
+def curve(seed=0, n=30, bend=0.0):
+    """A loss along x with a floor, as a table; a bend makes plain laws fail."""
+    x = np.geomspace(1e3, 1e8, n)
+    noise = 0.003 * np.random.default_rng(seed).standard_normal(n)
+    y = (0.5 + 5 * x**-0.2) * np.exp(noise + bend * np.sin(np.log(x)))
+    return read(pa.table({"x": x, "y": y}))
+
+
+def reported(table, *laws, **more):
+    return commands.report(replace(settings(*laws), **more), table)
+
+
+def test_a_report_warns_of_a_law_that_its_own_comparison_rules_out():
+    told = reported(curve(), "power").report
+    (note,) = [n for n in told.notes if n.code == "law-ruled-out"]
+    assert "power fails residual-scale" in note.message
+    first = told.document["comparison"]["laws"][0]["law"]
+    assert f"{first} stands first" in note.message
+    assert "law-ruled-out" not in {n.code for n in reported(curve(), "power-floor").report.notes}
+
+
+def test_a_report_of_several_laws_goes_on_with_the_one_that_stands_first():
+    told = reported(curve(), "power", "power-floor").report
+    assert told.document["predictions"]["law"] == "power-floor"
+    assert [law["law"] for law in told.document["comparison"]["laws"]] == ["power-floor", "power"]
+    assert [law["name"] for law in told.manifest["settings"]["fit"]["laws"]] == [
+        "power", "power-floor",
+    ]  # fmt: skip
+
+
+def test_a_report_says_each_doubt_once():
+    x = np.geomspace(1e3, 1e8, 12)
+    y = 0.5 + 5 * x**-0.2
+    table = commands._table(settings(runs=RUNS))
+    table = replace(read(pa.table({"x": [*x, *x], "y": [*y, *y]})), source=table.source)
+    told = commands.report(settings("power-floor"), table).report
+    said = [*told.notes, *(n for s in told.sections for n in s.notes)]
+    assert "duplicate-rows" in {n.code for n in said}
+    assert sorted(map(repr, said)) == sorted(map(repr, set(said)))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_report_of_nothing_but_refused_points_exits_as_predict_does(kept):
+    points = ({"x": 1e30}, {"x": 1e5}) if kept else ({"x": 1e30},)
+    at = {"predict": PredictSettings(points)}
+    assert reported(curve(), "power-floor", **at).exit_code == (0 if kept else 3)
+
+
+def test_the_manifest_holds_what_makes_a_report_again(tmp_path):
+    path = tmp_path / "runs.csv"
+    lines = "".join(f"{10**k},{3 - k / 4},?\n" for k in range(1, 9))
+    path.write_text("size,val,note\n" + lines + "?,1,a\n")
+    runs = RunsSettings(
+        str(path), {"x": "size", "L": "val"}, where="size > 5", na=("?",), last=False
+    )
+    manifest = commands.check(Settings(runs=runs, seed=3)).report.manifest
+    assert manifest["settings"]["runs"]["columns"] == {"x": "size", "L": "val"}
+    assert manifest["settings"]["runs"]["where"] == "size > 5"
+    assert manifest["settings"]["runs"]["na"] == ("?",)
+    assert manifest["settings"]["runs"]["last"] is False
+    assert manifest["settings"]["runs"]["path"] == manifest["input"]["path"] == "runs.csv"
+    assert manifest["settings"]["seed"] == 3
+    assert manifest["columns"] == {"x": "size", "L": "val"}
+    for name, module in (("numpy", np), ("pyarrow", pa), ("scipy", scipy)):
+        assert manifest[name] == module.__version__
+    assert manifest["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert str(tmp_path) not in repr(manifest)
+
+
+def test_a_parameter_of_no_compared_law_cannot_be_held():
+    for held in ({"fix": {"gamma": 3.0}}, {"bound": {"gamma": (1.0, 2.0)}}):
+        with pytest.raises(InputError, match="gamma"):
+            steps.compare(curve(), ["power", "power-floor"], **held)
+    ranked = steps.compare(curve(), ["power", "power-floor"], fix={"E": 0.5}).comparison.laws
+    assert {r.fit.law.name: dict(r.fit.fixed) for r in ranked} == {
+        "power": {}, "power-floor": {"E": 0.5},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["N", "D"])
+def test_an_axis_that_never_changes_is_a_finding_and_no_error(tmp_path, role):
+    rows = {"N": np.geomspace(1e6, 1e9, 12), "D": np.geomspace(1e8, 1e11, 12)}
+    rows[role] = np.full(12, 1e9)
+    path = tmp_path / "runs.csv"
+    loss = np.linspace(4, 2, 12)
+    path.write_text(
+        "N,D,loss\n"
+        + "".join(f"{n},{d},{y}\n" for n, d, y in zip(*rows.values(), loss, strict=True))
+    )
+    findings = commands.check(settings(runs=path)).report.document["findings"]
+    assert (
+        f"{role} takes 1 distinct value"
+        in {f["code"]: f["message"] for f in findings}["few-scales"]
+    )
+
+
+def test_what_is_too_far_below_is_told_the_smallest_that_is_not():
+    estimate = steps.fit(curve(), "power-floor")
+    low, high = (steps.predict(estimate, {"x": x}).notes[0][0] for x in (1e-9, 1e20))
+    assert "the smallest supported x is 0.01" in low.message
+    assert "the largest supported x is 1e+13" in high.message
+    split = steps.fit(read(RUNS), "chinchilla")
+    (note,) = [n for n in steps.allocate(split, 1e12).notes[0] if n.severity == "refusal"]
+    assert "the smallest supported C" in note.message
+
+
+@pytest.mark.parametrize("role", ["lr", "step", "width", "L"])
+def test_any_role_may_be_the_independent_unit(tmp_path, role):
+    path = tmp_path / "runs.csv"
+    x = np.geomspace(1e3, 1e8, 24)
+    unit = np.repeat(np.arange(1, 13), 2)
+    loss = 2 + 5.0 * np.repeat(x[::2], 2) ** -0.2 if role == "L" else 2 + 5 * x**-0.2
+    head = "x,loss" + ("" if role == "L" else f",{role}")
+    more = ["" if role == "L" else f",{u}" for u in unit]
+    path.write_text(
+        head
+        + "\n"
+        + "".join(
+            f"{a!r},{b!r}{c}\n" for a, b, c in zip(x.tolist(), loss.tolist(), more, strict=True)
+        )
+    )
+    one = replace(settings("power-floor", runs=path), uncertainty=Sure(cluster=role))
+    assert commands.fit(one).report.document["runs"]["clusters"] == 12
+
+
+def test_own_budgets_and_points_of_a_report_begin_inside_the_data():
+    told = commands.report(settings("chinchilla")).report.document
+    budgets = [row["budget"] for row in told["optimum"]["rows"]]
+    assert budgets == [1.2e21, 1.2e22, 1.2e23]  # the largest of the flops column is 1.2572e22
+    assert [row["inside"] for row in told["optimum"]["rows"]] == [True, True, False]
+    inside = commands.report(settings("power-floor", x="N")).report.document["predictions"]
+    assert [row["at"]["N"] for row in inside["rows"]] == pytest.approx([16.1e9, 48.3e9, 161e9])
+    assert inside["rows"][0]["inside"] is True
+
+
+def test_points_of_a_file_are_named_as_columns_of_runs_are(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("params,tokens\n7B,1.4T\n")
+    assert commands.points_of(path) == ({"N": 7e9, "D": 1.4e12},)
+    path.write_text("N, D\n1e9,\n")
+    with pytest.raises(InputError, match=r"line 2, column  D: nothing here"):
+        commands.points_of(path)
+    path.write_text("N,D\n1e9,2e9,3\n")
+    with pytest.raises(InputError, match=r"line 2, a cell too many"):
+        commands.points_of(path)
+
+
+def test_a_loss_too_small_to_square_warns_nobody():
+    y = [3, 1e-310, 2, 1.5, 1.2, 1.1, 1]
+    table = read(pa.table({"x": [1.0, 2, 3, 4, 5, 6, 7], "y": y}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(FitError, match="no start gives a finite objective"):
+            steps.fit(table, "power-floor")
+
+
+def test_the_forecast_figure_has_the_sign_of_its_table(monkeypatch):
+    compared = steps.compare(curve(bend=0.02), ["power", "power-floor"])
+    drawn = []
+    monkeypatch.setattr(story.figures, "forecasts", lambda series, **settings: drawn.extend(series))
+    story.forecast_figure(compared, 0.9)
+    assert len(drawn) == 2
+    for series, one in zip(drawn, compared.comparison.laws, strict=True):
+        told = one.forecasts
+        assert series.label == one.fit.law.name
+        np.testing.assert_allclose(series.error, 100 * told.error)
+        reach = 100 * student.ppf(0.95, np.maximum(told.df, 1)) * np.sqrt(told.variance)
+        np.testing.assert_allclose(series.high - series.error, reach)
+        np.testing.assert_allclose(series.error - series.low, reach)
+    assert abs(drawn[1].error).max() > 1
