@@ -118,6 +118,14 @@ def test_compute_is_turned_into_flop(name, factor):
     assert [note.code for note in notes] == (["unit-converted"] if factor > 1 else [])
 
 
+def test_prefixes_of_flop_rise_by_a_thousand():
+    longs = ("kilo", "mega", "giga", "tera", "peta", "exa", "zetta", "yotta")
+    for k, (short, long) in enumerate(zip("kmgtpezy", longs, strict=True), start=1):
+        for prefix in (short, long):
+            values, unit, _ = convert("C", f"total_{prefix}flops", np.array([3.0]))
+            assert (values[0], unit) == (pytest.approx(3.0 * 1000.0**k), "FLOP")
+
+
 def test_perplexity_becomes_nats():
     values, unit, notes = convert("L", "val_ppl", np.array([np.e**2]))
     np.testing.assert_allclose(values, [2.0])

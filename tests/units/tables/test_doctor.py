@@ -135,3 +135,32 @@ def test_the_order_of_rows_changes_no_finding():
     columns = with_copies(2, 5)
     shuffled = {name: values[order] for name, values in columns.items()}
     assert set(found(**shuffled)) == set(found(**columns))
+
+
+def test_a_size_that_falls_as_the_data_grow_is_tied_to_them_too():
+    n = np.geomspace(1e8, 1e10, 6)
+    d = 1e20 / n
+    assert (
+        "by -1.000" in found(params_total=n, tokens=d, loss=law(n, d))["size-tied-to-data"].message
+    )
+
+
+@pytest.mark.parametrize(("gap", "told"), [(2.4, False), (2.7, True)])
+def test_a_gap_of_more_than_two_and_a_half_decades_is_told(gap, told):
+    n = np.concatenate([np.geomspace(1e8, 3e8, 6), [3e8 * 10**gap]])
+    d = np.geomspace(1e9, 1e11, 7)
+    assert ("magnitude-gap" in found(params_total=n, tokens=d, loss=law(n, d))) is told
+
+
+@pytest.mark.parametrize(("loss", "told"), [(19.0, False), (21.0, True)])
+def test_a_loss_above_twenty_nats_makes_no_sense(loss, told):
+    notes = found(**changed("loss", 3, loss))
+    assert ("out-of-range" in notes and "21 in row 3" in notes["out-of-range"].message) is told
+
+
+@pytest.mark.parametrize(("sizes", "end"), [([1, 2, 4, 8, 16], "smallest"),
+                                            ([0.05, 0.1, 0.15, 0.2, 0.3], "largest")])  # fmt: skip
+def test_a_sweep_is_bracketed_at_neither_end(sizes, end):
+    message = found(**budgets(sizes))["isoflop-edge"].message
+    assert f"({end}, " in message
+    assert message.count(end) == 3
