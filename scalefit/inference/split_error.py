@@ -65,6 +65,8 @@ def _sizes(
     covariance, _ = spread_below(fit, below, u, scale, p)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    theta = fit.problem.theta(np.concatenate([u[None], around(u, root)]))
+    # What the runs below a cut hardly fix may lie further off than the law's own range.
+    moved = np.clip(around(u, root), fit.problem.low, fit.problem.high)
+    theta = fit.problem.theta(np.concatenate([u[None], moved]))
     size = best_size(fit.law, theta, at)
     return size[0], (((size[1:] - size[:1]) / STEP) ** 2).sum(axis=0)

@@ -321,7 +321,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     for k, budget in enumerate(found.budget):
         if withheld[k]:
             rows.append(
-                (human(float(budget)), "refused", "", "", "", "", f"{found.decades[k]:.1f} refused")
+                (human(float(budget)), "refused", *[""] * 5, f"{found.decades[k]:.1f} refused")
             )
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
@@ -333,6 +333,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                 _human_with(found.ratio_headline, k),
                 f"{as_precise_as(float(found.band.loss[k]), spread, 1)} "
                 + _pair(found.band.headline, k, spread),
+                _human_ends(found.N, k),
                 f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
                 found.trust[k]
                 if found.decades[k] == 0
@@ -366,19 +367,19 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         name="optimum",
         heading=f"Compute-optimal settings, {law_words(estimate, found)} (C = 6ND)",
         header=(
-            "FLOP", "N*", "D*", "tokens per parameter", "loss",
+            "FLOP", "N*", "D*", "tokens per parameter", "loss", "N* if the law is right",
             f"N within {100 * found.waste:g} % of compute", "distance",
         ),
         rows=tuple(rows),
-        numeric=frozenset({0, 1, 2, 3, 4, 5}),
+        numeric=frozenset(range(7)),
         table=_with_units(
             table, {"budget": "FLOP", "N": "parameters", "D": "tokens", "loss": "nats per token"}
         ),
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             "; ".join(grown) + ".",
-            interval_words(estimate.draws, estimate.level) + " All are headlines; the JSON "
-            "document also holds those that hold if the law is exactly right.",
+            interval_words(estimate.draws, estimate.level) + " Headlines, but where the law is "
+            "said to be right.",
             law_error_words(found.law_error),
             split_error_words(found.split_error),
         ),
@@ -386,12 +387,13 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
 
 
 def _human_with(found: Interval, k: int) -> str:
+    return f"{human(float(found.value[k]))} {_human_ends(found, k)}".rstrip()
+
+
+def _human_ends(found: Interval, k: int) -> str:
     if not math.isfinite(found.low[k]):
-        return human(float(found.value[k]))
-    return (
-        f"{human(float(found.value[k]))} [{human(float(found.low[k]))}, "
-        f"{human(float(found.high[k]))}]"
-    )
+        return ""
+    return f"[{human(float(found.low[k]))}, {human(float(found.high[k]))}]"
 
 
 def _valued(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Array[Any]]:
@@ -646,14 +648,17 @@ def _optima(estimate: Estimate, budgets: Sequence[float]) -> list[figures.Optimu
     found = allocate(estimate, list(budgets), allow_unconverged=True, i_know=True)
     marked = []
     for k, budget in enumerate(found.budget):
-        line = np.geomspace(found.N.value[k] / 30, found.N.value[k] * 30, 60)
+        best, low, high = (
+            float(end[k]) for end in (found.N.value, found.N_headline.low, found.N_headline.high)
+        )
+        line = np.geomspace(np.fmin(low, best / 30), np.fmax(high, best * 30), 60)
         marked.append(
             figures.Optimum(
                 budget=float(budget),
-                N=float(found.N.value[k]),
+                N=best,
                 D=float(found.D.value[k]),
-                N_low=float(found.N.low[k]),
-                N_high=float(found.N.high[k]),
+                N_low=low,
+                N_high=high,
                 line_N=line,
                 line_D=budget / 6 / line,
             )
