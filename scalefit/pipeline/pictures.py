@@ -100,14 +100,17 @@ def _optima(estimate: Estimate, budgets: Sequence[float]) -> list[figures.Optimu
     found = allocate(estimate, list(budgets), allow_unconverged=True, i_know=True)
     marked = []
     for k, budget in enumerate(found.budget):
-        line = np.geomspace(found.N.value[k] / 30, found.N.value[k] * 30, 60)
+        best, low, high = (
+            float(end[k]) for end in (found.N.value, found.N_headline.low, found.N_headline.high)
+        )
+        line = np.geomspace(np.fmin(low, best / 30), np.fmax(high, best * 30), 60)
         marked.append(
             figures.Optimum(
                 budget=float(budget),
-                N=float(found.N.value[k]),
+                N=best,
                 D=float(found.D.value[k]),
-                N_low=float(found.N.low[k]),
-                N_high=float(found.N.high[k]),
+                N_low=low,
+                N_high=high,
                 line_N=line,
                 line_D=budget / 6 / line,
             )

@@ -305,24 +305,33 @@ def law_error_words(error: LawError) -> str:
     )
 
 
+def split_error_words(error: LawError) -> str:
+    """What beyond the parameters widens N* and D*."""
+    how = "assumed because these runs cannot show it"
+    if error.source == "estimated":
+        how = f"estimated from {error.forecasts} earlier forecasts of N*"
+    return f"N* and D*: parameters, and a factor {math.exp(error.tau):.2g} per decade, {how}."
+
+
 def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     """Compute-optimal settings."""
     rows, withheld = [], _withheld(found.notes)
     for k, budget in enumerate(found.budget):
         if withheld[k]:
             rows.append(
-                (human(float(budget)), "refused", "", "", "", "", f"{found.decades[k]:.1f} refused")
+                (human(float(budget)), "refused", *[""] * 5, f"{found.decades[k]:.1f} refused")
             )
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
         rows.append(
             (
                 human(float(budget)),
-                _human_with(found.N, k),
-                _human_with(found.D, k),
-                _human_with(found.ratio, k),
+                _human_with(found.N_headline, k),
+                _human_with(found.D_headline, k),
+                _human_with(found.ratio_headline, k),
                 f"{as_precise_as(float(found.band.loss[k]), spread, 1)} "
                 + _pair(found.band.headline, k, spread),
+                _human_ends(found.N, k),
                 f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
                 found.trust[k]
                 if found.decades[k] == 0
@@ -336,6 +345,9 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
             **_valued(found.N, "N", keep),
             **_valued(found.D, "D", keep),
             **_valued(found.ratio, "tokens_per_parameter", keep),
+            **_band_columns(found.N_headline, "N_headline", keep),
+            **_band_columns(found.D_headline, "D_headline", keep),
+            **_band_columns(found.ratio_headline, "tokens_per_parameter_headline", keep),
             **_valued(found.band.headline, "loss", keep),
             "near_optimal_N_low": _column(np.where(keep, found.near[:, 0], np.nan)),
             "near_optimal_N_high": _column(np.where(keep, found.near[:, 1], np.nan)),
@@ -353,32 +365,33 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         name="optimum",
         heading=f"Compute-optimal settings, {law_words(estimate, found)} (C = 6ND)",
         header=(
-            "FLOP", "N*", "D*", "tokens per parameter", "loss",
+            "FLOP", "N*", "D*", "tokens per parameter", "loss", "N* if the law is right",
             f"N within {100 * found.waste:g} % of compute", "distance",
         ),
         rows=tuple(rows),
-        numeric=frozenset({0, 1, 2, 3, 4, 5}),
+        numeric=frozenset(range(7)),
         table=_with_units(
             table, {"budget": "FLOP", "N": "parameters", "D": "tokens", "loss": "nats per token"}
         ),
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             "; ".join(grown) + ".",
-            interval_words(estimate.draws, estimate.level)
-            + " Those of N*, D* and their ratio hold if the law is exactly right; that of the loss "
-            "is the headline.",
+            interval_words(estimate.draws, estimate.level) + " Headlines, but where the law is "
+            "said to be right.",
             law_error_words(found.law_error),
+            split_error_words(found.split_error),
         ),
     )  # fmt: skip
 
 
 def _human_with(found: Interval, k: int) -> str:
+    return f"{human(float(found.value[k]))} {_human_ends(found, k)}".rstrip()
+
+
+def _human_ends(found: Interval, k: int) -> str:
     if not math.isfinite(found.low[k]):
-        return human(float(found.value[k]))
-    return (
-        f"{human(float(found.value[k]))} [{human(float(found.low[k]))}, "
-        f"{human(float(found.high[k]))}]"
-    )
+        return ""
+    return f"[{human(float(found.low[k]))}, {human(float(found.high[k]))}]"
 
 
 def _valued(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Array[Any]]:

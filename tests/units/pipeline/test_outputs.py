@@ -90,12 +90,24 @@ def test_optima_are_written_as_computed(estimate, best):
         for name, one in (("exact_law", best.band.exact), ("new_run", best.band.new_run)):
             ends = (None, None) if gone else (one.low[k], one.high[k])
             assert (row[f"loss_{name}"]["low"], row[f"loss_{name}"]["high"]) == ends
+        for name, one in (
+            ("N", best.N_headline), ("D", best.D_headline),
+            ("tokens_per_parameter", best.ratio_headline),
+        ):  # fmt: skip
+            ends = (None, None) if gone else (one.low[k], one.high[k])
+            headline = row[f"{name}_headline"]
+            assert (headline["low"], headline["high"]) == ends
+            assert tuple(cells[f"{name}_headline_{end}"] for end in ("low", "high")) == ends
         near = [None, None] if gone else best.near[k].tolist()
         assert row["near_optimal"]["N"] == near
         assert [cells["near_optimal_N_low"], cells["near_optimal_N_high"]] == near
         assert row["decades"] == cells["decades_beyond"] == best.decades[k]
         assert row["inside"] == cells["interpolation"] == (best.decades[k] == 0)
         assert row["trust"] == cells["trust"] == best.trust[k]
+    split = best.split_error
+    assert document["split_tau"] == {
+        "value": split.tau, "source": split.source, "forecasts": split.forecasts,
+    }  # fmt: skip
     for name, one in (("N", best.exponent_N), ("D", best.exponent_D)):
         expected = {"value": one.value[0], "low": one.low[0], "high": one.high[0]}
         assert document["exponents"][name] == expected
