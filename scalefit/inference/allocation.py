@@ -107,7 +107,7 @@ def allocate(
     Args:
         fit: A law in N and D.
         draws: Its refits; each is solved on its own.
-        error: The law's error per decade.
+        error: The law's error at one decade.
         budgets: Training FLOP, shape (m,), positive.
         split: The law's error about log N* per decade; the field's value if not given.
         level: Of the intervals.

@@ -30,7 +30,7 @@ def split_error(fit: Fit) -> LawError:
     if len(found) < _FEWEST:
         return replace(ASSUMED_SPLIT, forecasts=len(found))
     error, variance, decades, scale = np.array(found).T
-    return LawError(rate(error, variance, decades, scale, _PRIOR_TOP), "estimated", len(found))
+    return LawError(rate(error, variance, decades, scale, top=_PRIOR_TOP), "estimated", len(found))
 
 
 def _forecasts(fit: Fit) -> list[tuple[float, float, float, float]]:

@@ -478,7 +478,7 @@ def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
         kept.append(
             DOUBTS.get("assumed-law-error").note(
                 f"law error could not be measured from {error.forecasts} forecasts: "
-                f"{100 * error.tau:g} % per decade is assumed"
+                f"{100 * error.tau:g} % of the loss at one decade is assumed"
             )
         )
     about_runs = [n for n in estimate.table.notes if n.severity == "warning"]

@@ -143,7 +143,7 @@ class Estimate:
 
     @cached_property
     def law_error(self) -> LawError:
-        """How far the law is wrong per decade beyond its data."""
+        """How far the law is wrong beyond its data."""
         return law_error(self.forecasts)
 
     @cached_property

@@ -294,14 +294,12 @@ def law_words(estimate: Estimate, found: Prediction | Allocation) -> str:
 
 def law_error_words(error: LawError) -> str:
     """Where the headline's width comes from."""
-    if error.source == "assumed":
-        return (
-            f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % "
-            "of the loss per decade beyond the data, assumed because these runs cannot show it."
-        )
+    how = "assumed because these runs cannot show it"
+    if error.source == "estimated":
+        how = f"estimated from {error.forecasts} earlier forecasts"
     return (
         f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % of "
-        f"the loss per decade beyond the data, estimated from {error.forecasts} earlier forecasts."
+        f"the loss at one decade beyond the data (power 3/2 of the distance), {how}."
     )
 
 
