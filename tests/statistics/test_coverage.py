@@ -173,6 +173,10 @@ def test_exact_methods_cover_under_normal_noise(n):
             inside.append(made.low[0] <= value <= made.high[0])
         found.append(inside)
     share = np.mean(found, axis=0)
+    write_table(
+        f"coverage-exact-{n}.csv", ("interval", "runs", "target", "coverage"),
+        [("profile", n, *pair) for pair in zip(("alpha", "log L 10x"), share, strict=True)],
+    )  # fmt: skip
     # B1 asks for [0.93, 0.97]; two standard errors of 200 worlds are three points.
     assert share.min() >= 0.90
     assert share.max() <= 0.995
@@ -196,6 +200,10 @@ def test_calibrated_draws_cover_as_the_jackknife_does():
             inside.append((made.low <= true) & (true <= made.high))
         both.append(inside)
     share = np.mean(both, axis=(0, 2))
+    write_table(
+        "coverage-draws.csv", ("interval", "runs", "coverage"),
+        [(name, 25, s) for name, s in zip(("jackknife-t", "calibrated draws"), share, strict=True)],
+    )  # fmt: skip
     assert share[0] == pytest.approx(share[1], abs=0.02)
 
 
@@ -223,6 +231,10 @@ def test_groups_of_one_exponent_are_rarely_told_apart():
         c = slope(other, (3, world), 0.003)
         size_of_test.append(abs(a[0] - b[0]) > limit * np.hypot(a[1], b[1]))
         power.append(abs(a[0] - c[0]) > limit * np.hypot(a[1], c[1]))
+    write_table(
+        "shared-exponent.csv", ("exponents", "found different"),
+        [("the same", np.mean(size_of_test)), ("0.06 apart", np.mean(power))],
+    )  # fmt: skip
     # B5: [0.01, 0.075], two standard errors wider for 200 worlds; power at least 0.8.
     assert 0.0 <= np.mean(size_of_test) <= 0.10
     assert np.mean(power) >= 0.8
@@ -303,6 +315,12 @@ def test_beyond_the_data_a_right_law_is_covered_at_a_fair_width():
 @pytest.mark.parametrize(("k", "told"), [(0.6, 0.95), (0.8, 0.35)])
 def test_beyond_the_data_a_wrong_law_is_covered_by_the_headline_alone(k, told):
     held, _, _, shaped = beyond(coupled_truth(k), 100, 1000)
+    write_table(
+        f"beyond-coupled-{k}.csv", ("interval", "10x", "100x"),
+        [(name, *row)
+         for name, row in zip(("exact law", "new run", "headline"), held, strict=True)]
+        + [("lack-of-fit told", shaped, shaped)],
+    )  # fmt: skip
     assert held[2].min() >= 0.93
     assert held[0].min() <= 0.75
     assert shaped >= told
