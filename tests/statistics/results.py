@@ -35,7 +35,8 @@ def ranges(rows, down, across):
             held = [
                 100 * float(r["coverage"]) for r in rows if (r[down], r[across]) == (name, column)
             ]
-            cells.append(f"{min(held):.0f}–{max(held):.0f} %" if held else "")
+            ends = dict.fromkeys(f"{end:.0f}" for end in (min(held), max(held)))
+            cells.append("–".join(ends) + " %")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
