@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from scalefit.core.notes import Note
 from scalefit.inference import doubts
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.contests import Contest, Guard, Nested, contest, guard, nested_test
+from scalefit.inference.fitting import Fit
 from scalefit.pipeline import documents
 from scalefit.pipeline.steps import Compared
 from scalefit.tables.reports import Section
@@ -39,13 +41,11 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
     """The tests between laws that have a minimum and are curves of their own."""
     laws = [r for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
     fits = {r.fit.law.name: r.fit for r in laws}
-    nested = tuple(
-        nested_test(fits[simple], general, replicates=replicates, seed=seed)
-        for general in fits.values()
-        for simple in general.law.holds
-        if simple in fits
-    )
     names = list(fits)
+    nested = tuple(
+        nested_test(fits[simple], fits[general], replicates=replicates, seed=seed)
+        for general, simple in _pairs(fits)
+    )
     first = fits[names[0]] if names else None
     contests = tuple(
         contest(first, fits[name])
@@ -54,6 +54,21 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
     )
     guarded = guard(list(fits.values()), seed=seed) if len(fits) > 1 else None
     return Tested(nested, contests, guarded, names[0] if names else "")
+
+
+def _pairs(fits: Mapping[str, Fit]) -> list[tuple[str, str]]:
+    """Each law with its next special cases; the first law with all of them, and they with it."""
+    first = next(iter(fits), "")
+    found = []
+    for general, fit in fits.items():
+        held = [name for name in fit.law.holds if name in fits]
+        between = {name for other in held for name in fits[other].law.holds}
+        found += [
+            (general, simple)
+            for simple in held
+            if simple not in between or first in (general, simple)
+        ]
+    return found
 
 
 def conclusion(found: Tested) -> str:
