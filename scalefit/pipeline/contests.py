@@ -56,6 +56,12 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
     return Tested(nested, contests, guarded, names[0] if names else "")
 
 
+def caution(compared: Compared, seed: int = 0) -> tuple[Note, ...]:
+    """With more than ten laws, how likely chance alone makes the best of them as good."""
+    fits = [r.fit for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
+    return _many(guard(fits, seed=seed)) if len(fits) > _MANY else ()
+
+
 def _pairs(fits: Mapping[str, Fit]) -> list[tuple[str, str]]:
     """Each law with its next special cases; the first law with all of them, and they with it."""
     first = next(iter(fits), "")
@@ -137,7 +143,6 @@ def section(found: Tested) -> Section:
         lead=(f"By these tests: {conclusion(found)}.",) if conclusion(found) else (),
         header=("question", "seen", "p", "verdict"),
         rows=tuple(rows),
-        notes=_notes(found),
         footer=(
             "Special cases: likelihood ratio, p from refits to runs simulated from the special "
             "case. Others: Vuong's test with Schwarz's correction and Clarke's sign test; decided "
@@ -147,10 +152,7 @@ def section(found: Tested) -> Section:
     )
 
 
-def _notes(found: Tested) -> tuple[Note, ...]:
-    if found.guarded is None or found.guarded.laws < _MANY:
-        return ()
-    one = found.guarded
+def _many(one: Guard) -> tuple[Note, ...]:
     return (
         doubts.MANY_LAWS.note(
             f"{one.laws + 1} laws compared; the winner's margin over {one.reference} is expected "
