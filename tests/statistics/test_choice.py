@@ -83,8 +83,8 @@ def test_the_average_covers_the_truth_a_decade_beyond(name, n, record_property):
             f"{np.median(error, axis=0).round(4)}, 95 % {np.quantile(error, 0.95, axis=0).round(4)}"
         )
     record_property("table", told)
-    # Three misses of 25 are no evidence against 93 %, five are.
-    assert inside[:, 0].sum() >= len(kept) - 3
+    # Three misses of 25 are no evidence against 93 %, nor is one of a few.
+    assert inside[:, 0].sum() >= len(kept) - max(1, int(0.12 * len(kept)))
     if name != UNMEASURED:
         assert len(kept) >= SETS - 1
     if name == "power + floor":
