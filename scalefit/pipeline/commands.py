@@ -125,6 +125,9 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
     if broken is not None:
         sections.insert(1, broken[0])
         document["breaks"] = broken[1]
+    many = contests.caution(compared, settings.seed)
+    sections[0] = replace(sections[0], notes=(*sections[0].notes, *many))
+    document["notes"] += documents.notes(many)
     if tests:
         found = contests.all_tests(compared, seed=settings.seed)
         sections.insert(1, contests.section(found))
