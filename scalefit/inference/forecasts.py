@@ -62,7 +62,7 @@ class LawError:
     """Relative error of the law beyond the data.
 
     Attributes:
-        tau: At one decade, relative to the loss.
+        tau: At one decade, relative to the loss; of the best split what `split_error` says.
         source: Whether the runs showed it or the field's value was assumed.
         forecasts: Forecasts it rests on.
     """

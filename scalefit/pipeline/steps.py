@@ -149,7 +149,7 @@ class Estimate:
 
     @cached_property
     def split_error(self) -> LawError:
-        """How far the law is wrong about the best split, per decade beyond its data."""
+        """How far the law is wrong about the best split, per standard deviation of the budgets."""
         return split_error(self.fit)
 
 

@@ -308,7 +308,10 @@ def split_error_words(error: LawError) -> str:
     how = "assumed because these runs cannot show it"
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts of N*"
-    return f"N* and D*: parameters, and a factor {math.exp(error.tau):.2g} per decade, {how}."
+    return (
+        f"N* and D*: parameters, and a law error of {100 * math.expm1(error.tau):.2g} % for each "
+        f"standard deviation of the runs' budgets (in logs) that one is off their middle, {how}."
+    )
 
 
 def optimum_section(estimate: Estimate, found: Allocation) -> Section:
