@@ -9,16 +9,16 @@ import os
 import sys
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["scalefit"]):
-    import test_fuzz
-
-from scalefit.core.errors import ScalefitError
-
 
 def main(target, runs, folder):
     """Never comes back: atheris ends the process, with 0 if nothing was found."""
+    import atheris
+
+    with atheris.instrument_imports(include=["scalefit"]):
+        import test_fuzz
+
+    from scalefit.core.errors import ScalefitError
+
     run, seeds, _ = test_fuzz.TARGETS[target]
     corpus = Path(folder) / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)

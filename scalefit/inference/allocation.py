@@ -32,8 +32,8 @@ _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
 _LINE = 0.9999
-# Eight per cent of N* for every standard deviation of the budgets: the median of the tables that it was
-# chosen on, computed in tests/statistics/test_splits.py.
+# Eight per cent of N* for every standard deviation of the budgets: the median of the tables that
+# it was chosen on, computed in tests/statistics/test_splits.py.
 ASSUMED_SPLIT = LawError(0.08, "assumed", 0)
 _FLAT = 1e-9
 _ONE_BUDGET = 0.5  # of log C: runs spread by less have one budget
@@ -110,7 +110,7 @@ def allocate(
         draws: Its refits; each is solved on its own.
         error: The law's error at one decade.
         budgets: Training FLOP, shape (m,), positive.
-        split: The law's error about log N*, as `split_error` finds it; the field's value if not given.
+        split: The law's error about log N*, as `split_error` finds it; else the field's value.
         level: Of the intervals.
         waste: Share of compute that the near-optimal range may waste.
         i_know: Answer even further beyond the data than the data span.
