@@ -4,6 +4,7 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+BENCH_PIP := $(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test verify bench readme clean
 
@@ -51,8 +52,8 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 # simple-scaling-laws asks for Python 3.12 but runs on 3.11.
 $(BENCH_VENV)/.installed: benchmarks/rivals/requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet \
-	  --ignore-requires-python -r $<
+	$(BENCH_PIP) -r $<
+	$(BENCH_PIP) --ignore-requires-python --no-deps simple-scaling-laws==0.2.0
 	touch $@
 
 clean:

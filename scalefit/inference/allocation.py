@@ -9,6 +9,7 @@ import numpy as np
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, Observations
+from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError
@@ -20,6 +21,7 @@ from scalefit.inference.prediction import (
     loss_band,
     ratio_notes,
     trust,
+    widened,
 )
 from scalefit.inference.uncertainty import Draws, Interval, interval
 from scalefit.laws.base import Law
@@ -30,6 +32,9 @@ _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
 _LINE = 0.9999
+# A factor 1.5 in N* for every decade beyond the data: the median of the tables that law error was
+# chosen on, computed in tests/statistics/test_splits.py.
+ASSUMED_SPLIT = LawError(0.43, "assumed", 0)
 _FLAT = 1e-9
 
 
@@ -42,6 +47,9 @@ class Allocation:
         N: Parameters, shape (m,), with interval if the law is exactly right.
         D: Tokens, likewise.
         ratio: Tokens per parameter, likewise.
+        N_headline: The same with the law's own error about the split beyond the data.
+        D_headline: Likewise.
+        ratio_headline: Likewise.
         band: Loss at the optimum with its three intervals.
         near: N that wastes at most `waste` of the compute, shape (m, 2).
         waste: Share of compute that `near` allows to waste.
@@ -52,6 +60,7 @@ class Allocation:
         notes: Doubts about each budget.
         unbracketed: Share of draws without a best split at each budget, shape (m,).
         law_error: Where the loss's width comes from.
+        split_error: Where the width of the headlines of N, D and their ratio comes from.
         level: Of every interval.
         method: That made them, in words.
         df: Its degrees of freedom.
@@ -62,6 +71,9 @@ class Allocation:
     N: Interval
     D: Interval
     ratio: Interval
+    N_headline: Interval
+    D_headline: Interval
+    ratio_headline: Interval
     band: Band
     near: Array
     waste: float
@@ -72,6 +84,7 @@ class Allocation:
     notes: tuple[tuple[Note, ...], ...]
     unbracketed: Array
     law_error: LawError
+    split_error: LawError
     level: float
     method: str
     df: float
@@ -84,6 +97,7 @@ def allocate(
     error: LawError,
     budgets: Array,
     *,
+    split: LawError = ASSUMED_SPLIT,
     level: float = 0.95,
     waste: float = 0.01,
     i_know: bool = False,
@@ -95,6 +109,7 @@ def allocate(
         draws: Its refits; each is solved on its own.
         error: The law's error per decade.
         budgets: Training FLOP, shape (m,), positive.
+        split: The law's error about log N* per decade; the field's value if not given.
         level: Of the intervals.
         waste: Share of compute that the near-optimal range may waste.
         i_know: Answer even further beyond the data than the data span.
@@ -133,14 +148,23 @@ def allocate(
     middle = float(np.exp(np.log(budgets).mean()))
     slope, slopes = _exponent(law, fit.theta[None], middle), _exponent(law, kept.theta, middle)
     ratio = d / n
+    exact_N = interval(kept, n, n_draws, level, log=True, of=lambda t: _split(law, t, budgets)[0])
+    exact_D = interval(kept, d, d_draws, level, log=True, of=lambda t: _split(law, t, budgets)[1])
+    exact_ratio = interval(
+        kept, ratio, d_draws / n_draws, level, log=True,
+        of=lambda t: np.divide(*reversed(_split(law, t, budgets))),
+    )  # fmt: skip
+    reach = t_quantile((1 + level) / 2, draws.df)
+    doubt = (split.tau * away) ** 2
     return Allocation(
         budget=budgets,
-        N=interval(kept, n, n_draws, level, log=True, of=lambda t: _split(law, t, budgets)[0]),
-        D=interval(kept, d, d_draws, level, log=True, of=lambda t: _split(law, t, budgets)[1]),
-        ratio=interval(
-            kept, ratio, d_draws / n_draws, level, log=True,
-            of=lambda t: np.divide(*reversed(_split(law, t, budgets))),
-        ),
+        N=exact_N,
+        D=exact_D,
+        ratio=exact_ratio,
+        N_headline=widened(exact_N, reach, doubt),
+        D_headline=widened(exact_D, reach, doubt),
+        # D/N falls twice as fast as N rises.
+        ratio_headline=widened(exact_ratio, reach, 4 * doubt),
         band=_optimal_band(fit, kept, error, n, d, n_draws, away, level),
         near=_near(law, fit.theta, budgets, estimate, waste),
         waste=waste,
@@ -163,6 +187,7 @@ def allocate(
         ),
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,
+        split_error=split,
         level=level,
         method=draws.method.words,
         df=draws.df,

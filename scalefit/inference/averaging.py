@@ -63,6 +63,9 @@ def average_allocations(
         N=mean(lambda p: p.N, log=True),
         D=mean(lambda p: p.D, log=True),
         ratio=mean(lambda p: p.ratio, log=True),
+        N_headline=mean(lambda p: p.N_headline, log=True),
+        D_headline=mean(lambda p: p.D_headline, log=True),
+        ratio_headline=mean(lambda p: p.ratio_headline, log=True),
         band=_band([p.band for p in parts], weight, reach, [p.band for p in held]),
         near=np.asarray(near),
         exponent_N=mean(lambda p: p.exponent_N, log=False),
@@ -70,6 +73,7 @@ def average_allocations(
         notes=_joined([part.notes for part in parts]),
         unbracketed=np.max([p.unbracketed for p in parts], axis=0),
         law_error=_law_error([part.law_error for part in parts], weight),
+        split_error=_law_error([part.split_error for part in parts], weight),
         average=tuple(zip(names, (float(w) for w in weight), strict=True)),
     )
 
@@ -86,6 +90,9 @@ def swollen_allocation(part: Allocation, factor: float) -> Allocation:
         N=_swollen(part.N, part.N, factor, log=True),
         D=_swollen(part.D, part.D, factor, log=True),
         ratio=_swollen(part.ratio, part.ratio, factor, log=True),
+        N_headline=_swollen(part.N_headline, part.N, factor, log=True),
+        D_headline=_swollen(part.D_headline, part.D, factor, log=True),
+        ratio_headline=_swollen(part.ratio_headline, part.ratio, factor, log=True),
         exponent_N=_swollen(part.exponent_N, part.exponent_N, factor, log=False),
         exponent_D=_swollen(part.exponent_D, part.exponent_D, factor, log=False),
         band=_swollen_band(part.band, factor),

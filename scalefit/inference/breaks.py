@@ -10,7 +10,7 @@ import numpy as np
 from scalefit.core.observations import Array
 from scalefit.inference.criteria import effective_aicc, effective_share, log_residual
 from scalefit.inference.fitting import Fit
-from scalefit.inference.forecasts import _fits_below
+from scalefit.inference.forecasts import fits_below
 from scalefit.inference.profile import parameter_se
 
 FEWEST_SCALES = 4
@@ -74,7 +74,7 @@ def interior_error(fit: Fit) -> float:
     masks = np.stack([odd, ~odd])
     if min(np.unique(label[m]).size for m in masks) <= fit.problem.p:
         return float("nan")
-    u, _ = _fits_below(fit, masks)
+    u, _ = fits_below(fit, masks)
     squares: list[Array] = []
     for k, mask in enumerate(masks):
         predicted = fit.problem.theta(u[k : k + 1])

@@ -19,6 +19,7 @@ import numpy as np
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
+from scalefit.inference.blocks import slices, sum_over, triangle
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution
 
@@ -89,40 +90,34 @@ def certify(
     names = [problem.law.names[i] for i in problem.free]
     residual = _residual(problem, u)
     weight = problem.weight
-    used = weight > 0
-    dof = int(used.sum()) - problem.p
+    dof = problem.n - problem.p
     scale = _scale(objective, residual, weight)
-    psi = _score(objective, residual, scale)
-    jacobian = complex_jacobian(problem, u)
+    sums = _sums(problem, objective, u, residual, scale)
     on_low = _on(u, problem.low, problem)
     on_high = _on(u, problem.high, problem)
     bound = on_low | on_high
-    slope = -(jacobian * weight * psi).sum(axis=1)
-    noise = np.sqrt(((jacobian * weight * psi) ** 2).sum(axis=1)) + 1e-300
-    wrong = (on_low & (slope < -1e-4 * noise)) | (on_high & (slope > 1e-4 * noise))
-    root = np.sqrt(weight[used])
-    free = jacobian[~bound][:, used] * root
+    noise = np.sqrt(np.diag(sums.scores)) + 1e-300
+    wrong = (on_low & (sums.slope < -1e-4 * noise)) | (on_high & (sums.slope > 1e-4 * noise))
+    free = sums.rotated[:-1][~bound]
     norm = np.sqrt((free**2).sum(axis=1))
     flat = bool((norm == 0).any())
     scaled = free / np.where(norm > 0, norm, 1.0)[:, None]
     singular = np.linalg.svd(scaled, compute_uv=False) if scaled.size else np.ones(1)
     kappa = np.inf if flat or singular[-1] == 0 else float(singular[0] / singular[-1])
-    perfect = float(np.abs(residual[used]).max()) <= _PERFECT * _size(problem)
+    perfect = max(residual.max(), -residual.min()) <= _PERFECT * _size(problem)
     rounding = _rounding(problem, objective, scale)
-    score = _score_test(scaled[norm > 0], root * psi[used], max(dof, 1), rounding)
+    score = _score_test(scaled[norm > 0], sums.rotated[-1], max(dof, 1), rounding)
     in_band = -1
     threshold = getattr(objective, "threshold", None)
     if threshold is not None:
-        in_band = int((np.abs(residual[used]) <= threshold).sum())
+        in_band = int(((residual >= -threshold) & (residual <= threshold)).sum())
     judged = bool(scaled.size) and kappa <= _ONE_COLUMN_TWICE and not perfect
     judged = judged and not 0 <= in_band < 2 * problem.p
     step_se, hess_min = (
-        _curvature(problem, objective, u, psi, scale, jacobian, ~bound)
-        if judged
-        else (np.nan, np.nan)
+        _curvature(problem, objective, u, scale, sums, ~bound) if judged else (np.nan, np.nan)
     )
     # What sums of a few roundings of the target do to the objective is no disagreement.
-    blur = 8e-16 * _size(problem) * float((weight * np.abs(psi)).sum())
+    blur = 8e-16 * _size(problem) * sums.pull
     reeval = _reevaluated(objective, residual, weight, scale, solver_value, blur)
     starts, agree, minima, rival = _agreement(problem, objective, ends, u)
     found: list[tuple[Status, Note | None]] = [("converged", None)]
@@ -154,20 +149,18 @@ def certify(
             )
         )
     if dof <= 2:
-        notes.append(
-            doubts.FEW_DEGREES.note(f"{int(used.sum())} rows and {problem.p} free parameters")
-        )
+        notes.append(doubts.FEW_DEGREES.note(f"{problem.n} rows and {problem.p} free parameters"))
     if 0 <= in_band < 2 * problem.p:
         notes.append(
             doubts.FEW_ROWS_IN_BAND.note(
-                f"{in_band} of {int(used.sum())} rows lie within delta = {threshold:g}"
+                f"{in_band} of {problem.n} rows lie within delta = {threshold:g}"
             )
         )
     status = max((s for s, _ in found), key=STATUSES.index)
     return Certificate(
         status=status, score=score, kappa=kappa, step_se=step_se, hess_min=hess_min, bounds=bounds,
         wrong_side=wrong_side, starts=starts, agree=agree, minima=minima, reeval=reeval,
-        deriv=_derivative_check(problem, u, jacobian), in_band=in_band, dof=dof, notes=tuple(notes),
+        deriv=sums.deriv, in_band=in_band, dof=dof, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -186,6 +179,45 @@ def _failures(
     if capped and not score <= 1e-4:
         failures.append("the search ended at its cap of evaluations")
     return failures
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What is asked of all rows at an estimate.
+
+    Attributes:
+        slope: Of the objective, shape (p,).
+        scores: Sum over rows of the products of their scores, shape (p, p).
+        rotated: Rows of root weight times Jacobian, and of root weight times psi, turned so that
+            p + 1 numbers hold what n did: every inner product is as it was, shape (p + 1, p + 1).
+        pull: Sum of weight times |psi|.
+        deriv: Largest relative difference between the solver's Jacobian and complex steps.
+    """
+
+    slope: Array
+    scores: Array
+    rotated: Array
+    pull: float
+    deriv: float
+
+
+def _sums(problem: Problem, objective: Any, u: Array, residual: Array, scale: float) -> _Sums:
+    slope, scores, pull = np.zeros(problem.p), np.zeros((problem.p, problem.p)), 0.0
+    apart, size = np.zeros(problem.p), np.full(problem.p, 1e-300)
+    tall = np.empty((0, problem.p + 1))
+    for some in slices(problem.n):
+        part = problem.rows(some)
+        psi = _score(objective, residual[some], scale)
+        jacobian = complex_jacobian(part, u)
+        rows = jacobian * part.weight * psi
+        slope -= rows.sum(axis=1)
+        scores += rows @ rows.T
+        pull += float((part.weight * np.abs(psi)).sum())
+        tall = triangle(tall, (np.vstack([jacobian, psi]) * np.sqrt(part.weight)).T)
+        gap = np.abs(part.evaluate(u[None])[1][0] - jacobian)
+        apart = np.maximum(apart, gap.max(axis=1))
+        size = np.maximum(size, np.abs(jacobian).max(axis=1))
+    return _Sums(slope, scores, tall.T, pull, float(np.max(apart / size)))
 
 
 def complex_jacobian(problem: Problem, u: Array) -> Array:
@@ -212,7 +244,11 @@ def _prediction(problem: Problem, u: Any) -> Any:
 
 
 def _residual(problem: Problem, u: Array) -> Array:
-    return np.asarray(problem.target - _prediction(problem, u.astype(float)), dtype=float)
+    found = np.empty(problem.n)
+    for some in slices(problem.n):
+        part = problem.rows(some)
+        found[some] = part.target - _prediction(part, u.astype(float))
+    return found
 
 
 def _scale(objective: Any, residual: Array, weight: Array) -> float:
@@ -265,9 +301,8 @@ def _curvature(
     problem: Problem,
     objective: Any,
     u: Array,
-    psi: Array,
     scale: float,
-    whole: Array,
+    sums: _Sums,
     free: np.ndarray,
 ) -> tuple[float, float]:
     """Remaining Newton step in standard errors, and the Hessian's least relative eigenvalue.
@@ -284,10 +319,9 @@ def _curvature(
             -share * (complex_jacobian(some, v)[at] * some.weight * score).sum(axis=1)
         )
 
-    jacobian, weight = whole[at], problem.weight
-    here = -(jacobian * weight * psi).sum(axis=1)
+    here = sums.slope[at]
     hessian = np.empty((at.size, at.size))
-    spread = np.sqrt((jacobian**2 * weight).sum(axis=1))
+    spread = np.sqrt((sums.rotated[at] ** 2).sum(axis=1))
     for column, k in enumerate(at):
         step = 1e-4 * scale / max(float(spread[column]), 1e-300) * math.sqrt(problem.n)
         step = min(step, 1e-4 * max(abs(float(u[k])), 1.0)) if np.isfinite(step) else 1e-6
@@ -306,8 +340,7 @@ def _curvature(
         inverse = np.linalg.inv(scaled) / np.outer(norm, norm)
     except np.linalg.LinAlgError:
         return np.nan, float(values[0] / values[-1])
-    rows = jacobian * weight * psi
-    variance = np.diag(inverse @ (rows @ rows.T) @ inverse)
+    variance = np.diag(inverse @ sums.scores[np.ix_(at, at)] @ inverse)
     error = np.sqrt(np.maximum(variance, 1e-300))
     least = 1e-14 * np.maximum(np.abs(u[at]), 1e-8)
     return float(np.max(np.abs(inverse @ here) / np.maximum(error, least))), float(
@@ -319,15 +352,13 @@ def _reevaluated(
     objective: Any, residual: Array, weight: Array, scale: float, solver_value: float, blur: float
 ) -> float:
     """Relative difference beyond `blur` of the objective summed anew, row by row, with fsum."""
-    again = math.fsum(weight * objective.rho(residual[None], np.array([[scale]]))[0])
+    at = np.array([[scale]])
+    again = math.fsum(
+        math.fsum(weight[some] * objective.rho(residual[None, some], at)[0])
+        for some in slices(residual.size)
+    )
     size = max(abs(again), abs(solver_value), float(weight.sum()) * 1e-20)
     return max(0.0, abs(again - solver_value) - blur) / size if size > 0 else 0.0
-
-
-def _derivative_check(problem: Problem, u: Array, jacobian: Array) -> float:
-    exact = problem.evaluate(u[None])[1][0]
-    size = np.abs(jacobian).max(axis=1, keepdims=True)
-    return float(np.max(np.abs(exact - jacobian) / np.maximum(size, 1e-300), initial=0.0))
 
 
 def _agreement(
@@ -339,33 +370,44 @@ def _agreement(
     # A likelihood has no natural zero, so that differences are compared with its size.
     weight = problem.weight[None, :]
     here = problem.residual(u[None])
+    state = objective.begin(here, weight, cold=False)
     size = abs(
-        float(objective.measure(here, weight, objective.begin(here, weight, cold=False)).size[0])
+        float(
+            sum_over(
+                problem.n,
+                lambda some: objective.measure(here[:, some], weight[:, some], state).size,
+            )[0]
+        )
     )
     gap = (values - best) / max(size, 1e-300)
     # On perfect data objectives differ by rounding alone; there one curve is one answer.
-    apart = np.array([np.abs(problem.residual(v[None]) - here).max() for v in ends.u])
+    apart = np.array([_apart(problem.residual(v[None]), here) for v in ends.u])
     gap = np.where(apart <= _ONE_CURVE, 0.0, gap)
     agree = int((gap <= 1e-6).sum())
-    base = _prediction(problem, u.astype(float))
-    noise = float(np.sqrt(np.mean(here**2))) + 1e-12
-    minima: list[Array] = [base]
+    noise = float(np.linalg.norm(here)) / math.sqrt(problem.n) + 1e-12
+    minima: list[Array] = [here]
     rival = ""
     for k in np.argsort(gap):
         if not (1e-6 < gap[k] <= 1e-2) or not ends.converged[k]:
             continue
-        other = _prediction(problem, ends.u[k])
-        if any(np.max(np.abs(other - m)) <= 0.1 * noise for m in minima):
+        other = problem.residual(ends.u[k : k + 1])
+        if any(_apart(other, m) <= 0.1 * noise for m in minima):
             continue
         minima.append(other)
         if gap[k] <= 1e-4 and not rival:
             rival = (
                 f"a second minimum lies {gap[k]:.1e} above the best, relative, and predicts the "
-                f"runs up to {100 * float(np.max(np.abs(other - base))):.2g} % otherwise"
+                f"runs up to {100 * _apart(other, here):.2g} % otherwise"
             )
     if agree == 1 and values.size > 100 and (gap <= 1e-4).sum() > 1 and not rival:
         rival = f"only one of {values.size} searches reached the best objective"
     return int(values.size), agree, len(minima), rival
+
+
+def _apart(a: Array, b: Array) -> float:
+    return float(
+        max(np.abs(a[:, some] - b[:, some]).max(initial=0.0) for some in slices(a.shape[1]))
+    )
 
 
 def _bound_words(problem: Problem, u: Array, low: np.ndarray, high: np.ndarray) -> str:

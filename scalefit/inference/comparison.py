@@ -259,18 +259,24 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
     by_fit = sorted(good, key=lambda r: r.delta)
     near = [r for r in by_fit if r.delta <= _UNDECIDED]
     far = [r for r in by_fit if r.delta > _UNDECIDED]
+    beaten = [r for r in far if _beaten(r, by_fit)]
+    ahead = [r for r in far if r not in beaten and r.rmse < by_fit[0].rmse]
     notes: list[Note] = []
     if rank == "extrapolation":
         words = f"{good[0].fit.law.name} is preferred by its forecasts of larger budgets"
     elif len(near) > 1:
-        names = ", ".join(r.fit.law.name for r in near)
-        words = f"cannot tell apart: {names} (AICc within {near[-1].delta:.1f})"
+        words = f"cannot tell apart: {_names(near)} (AICc within {near[-1].delta:.1f})"
         notes.append(doubts.UNDECIDED.note(words))
     else:
-        words = f"{near[0].fit.law.name} is preferred"
+        words = f"{near[0].fit.law.name} {'fits best' if ahead else 'is preferred'}"
         if far:
-            words += f" over {far[0].fit.law.name} by {far[0].delta:.1f} of AICc"
-    ruled = [r.fit.law.name for r in far if r.delta > RULED_OUT and rank == "aicc"]
+            words += f", by {far[0].delta:.1f} of AICc over {far[0].fit.law.name}"
+    behind = [r for r in far if r not in beaten and r not in ahead]
+    if behind and rank == "aicc" and len(near) > 1:
+        words += f"; less supported, by {behind[0].delta:.1f} and more: {_names(behind)}"
+    if ahead and rank == "aicc":
+        words += f"; forecast larger budgets better, and are not ruled out: {_names(ahead)}"
+    ruled = [r.fit.law.name for r in beaten if rank == "aicc"]
     ruled += [r.fit.law.name for r in ranked if not r.adequate]
     if ruled:
         words += f"; ruled out: {', '.join(ruled)}"
@@ -278,6 +284,17 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
     if same:
         words += f"; counted once: {', '.join(same)}"
     return words, *_disagreement(by_fit, notes)
+
+
+def _names(laws: Sequence[Ranked]) -> str:
+    return ", ".join(r.fit.law.name for r in laws)
+
+
+def _beaten(one: Ranked, others: Sequence[Ranked]) -> bool:
+    """Whether a law that fits far better has also forecast larger budgets no worse."""
+    return any(
+        one.delta - other.delta > RULED_OUT and not one.rmse < other.rmse for other in others
+    )
 
 
 def _disagreement(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
@@ -21,7 +22,8 @@ from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws.base import Law
 
 # Survivors of each round of the search and the evaluations each is given.
-_ROUNDS = ((192, 8), (64, 24), (16, 48), (8, 120))
+_LONG = 48  # evaluations after which a search that is well above the best stays there
+_ROUNDS = ((192, 8), (64, 24), (16, _LONG), (8, 120))
 _LAST = 400  # evaluations for the best of all, if it is not at its end by then
 # More survive the first round where rows are few: so many rows in all their residuals, at most
 # so many searches.
@@ -34,6 +36,7 @@ _FAR = 1e9  # stands for a residual where the law leaves the doubles
 _MOST_SEARCH_ROWS = 4096
 _MOST_MINIMA = 4
 _AGREE = 1e-6  # of the objective: ends nearer than this are one minimum
+_RIVAL = 1e-2  # of the objective: what is further above the best is no rival of it
 _WIDENED = 3  # of the simpler law's searches, what the law adds is tried beside so many
 _STUBBORN = 3
 
@@ -116,6 +119,8 @@ def fit(
     if isinstance(goal, Huber) and goal.delta is None:
         preliminary = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
         goal = goal.settled(preliminary.residual)
+    if starts is None and runs.n > _MOST_SEARCH_ROWS:
+        return _through_sample(law, runs, goal, fix, bound, solver)
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
     if isinstance(goal, StudentT) and problem.p * (goal.nu + 1) >= runs.n * goal.nu:
@@ -124,8 +129,6 @@ def fit(
         )
         words = f"{runs.n} rows are too few for a t likelihood with {problem.p} free parameters"
         return replace(normal, notes=(*normal.notes, doubts.T_UNBOUNDED.note(words)))
-    if starts is None and runs.n > _MOST_SEARCH_ROWS:
-        return _through_sample(law, runs, goal, fix, bound, solver)
     weight = runs.weight[None, :]
     first = starts if starts is not None else _own_starts(law, runs, goal, fix or {}, bound or {})
     begin = problem.search(first)
@@ -273,6 +276,16 @@ def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> A
     return np.asarray(u[order[chosen]])
 
 
+def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArray[np.bool_]:
+    """Which searches are well above a minimum that several have reached, shape (S,)."""
+    value = np.where(np.isfinite(ends.value), ends.value, np.inf)
+    best = slice(int(np.argmin(value)), int(np.argmin(value)) + 1)
+    measured = goal.measure(problem.residual(ends.u[best]), weight, ends.state[best])
+    gap = (value - value[best]) / np.maximum(np.abs(measured.size), 1e-300)
+    agreed = int((ends.converged & (gap <= _AGREE)).sum()) >= _AGREEING
+    return np.asarray((gap > _RIVAL) & agreed)
+
+
 def _search(
     problem: Problem, goal: Any, weight: Array, begin: Array, *, keep_all: bool
 ) -> Solution:
@@ -286,6 +299,8 @@ def _search(
         u = _best(problem, goal, weight, u, max(keep, many))
         ends = solve(problem, goal, weight, u, cold=True, limit=limit)
         u, many = ends.u, 0
+        if limit == _LONG:
+            u = u[~_beaten(problem, goal, weight, ends)]
     value = np.where(np.isfinite(ends.value), ends.value, np.inf)
     best = np.arange(len(u)) == np.argmin(value)
     if ends.converged[best].all():

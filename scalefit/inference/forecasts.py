@@ -76,14 +76,13 @@ def rolling_origin(fit: Fit) -> Forecasts:
     Source: Tashman 2000, International Journal of Forecasting 16(4) (rolling origin).
     """
     runs, p = fit.runs, fit.problem.p
-    label = budgets(runs.scale)
+    label, cuts = stages(fit)
     last = int(label.max(initial=0))
-    cuts = [c for c in range(2, last) if _enough(runs, label <= c, p)]
     if not cuts:
         empty = np.empty(0)
         return Forecasts(empty, empty, empty, empty, empty, np.empty(0, dtype=np.int64), empty)
     below = np.array([label <= c for c in cuts])
-    u, scale = _fits_below(fit, below)
+    u, scale = fits_below(fit, below)
     rows: list[tuple[float, ...]] = []
     residual, jacobian = fit.problem.evaluate(u)
     if not fit.problem.log_target:
@@ -91,7 +90,7 @@ def rolling_origin(fit: Fit) -> Forecasts:
         predicted = fit.problem.target - residual
         residual = np.log(fit.problem.target) - np.log(np.maximum(predicted, 1e-300))
     for k, c in enumerate(cuts):
-        covariance, noise = _spread(fit, below[k], u[k], float(scale[k]), p)
+        covariance, noise = spread_below(fit, below[k], u[k], float(scale[k]), p)
         for b in range(c + 1, last + 1):
             at = (label == b) & (runs.weight > 0)
             if not at.any() or not np.isfinite(residual[k][at]).all():
@@ -118,12 +117,19 @@ def rolling_origin(fit: Fit) -> Forecasts:
     )
 
 
+def stages(fit: Fit) -> tuple[IntArray, list[int]]:
+    """Budget of each run, shape (n,), and the budgets up to which enough runs lie to fit."""
+    label = budgets(fit.runs.scale)
+    last = int(label.max(initial=0))
+    return label, [c for c in range(2, last) if _enough(fit.runs, label <= c, fit.problem.p)]
+
+
 def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:
     groups = np.unique(runs.cluster[below & (runs.weight > 0)]).size
     return int(groups) >= max(2 * p, 10)
 
 
-def _fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
+def fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
     """Search vectors (K, p) and scales (K,) of the fits below each cut."""
     starts, owner = [], []
     for k, mask in enumerate(below):
@@ -149,7 +155,9 @@ def _fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
     return ends.u[best], fit.objective.scale(residual, weight[best])
 
 
-def _spread(fit: Fit, below: np.ndarray, u: Array, scale: float, p: int) -> tuple[Array, float]:
+def spread_below(
+    fit: Fit, below: np.ndarray, u: Array, scale: float, p: int
+) -> tuple[Array, float]:
     """Cluster-robust covariance of u (p, p) below a cut, and the noise of one run (relative)."""
     problem, objective = fit.problem, fit.objective
     residual, jacobian = problem.evaluate(u[None])

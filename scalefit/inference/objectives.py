@@ -7,6 +7,7 @@ likelihood also carries its scale along, solved for exactly at every call.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
+from scalefit.inference.blocks import sum_over
 
 _SMALLEST_SCALE = 1e-12
 _LARGEST_DELTA = 1e6
@@ -91,6 +93,11 @@ def _sum(values: Array) -> Array:
     return np.asarray(values.sum(axis=-1))
 
 
+def _over(residual: Array, weight: Array, of: Callable[[Array], Array]) -> Array:
+    """Sum over rows of weight times what `of` says of residuals, shape (B,)."""
+    return sum_over(residual.shape[1], lambda some: _sum(weight[:, some] * of(residual[:, some])))
+
+
 def _dot(a: Array, b: Array) -> Array:
     # Not einsum: alone it takes another loop than in a batch, and a last bit differs.
     return np.asarray((a * b).sum(axis=-1))
@@ -117,9 +124,8 @@ class StudentT:
 
     def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
         """The best scale for these residuals."""
-        finite = np.clip(residual, -_FAR, _FAR)
-        rough = np.sqrt(_sum(weight * finite**2) / _total(weight, residual))
-        return self.settle(finite, weight, np.maximum(rough, _SMALLEST_SCALE))
+        rough = _root_mean_square(residual, weight)
+        return self.settle(np.clip(residual, -_FAR, _FAR), weight, rough)
 
     def tighten(self, state: Array) -> Array:
         """Nothing to tighten: the scale follows the residuals down by itself."""
@@ -147,8 +153,8 @@ class StudentT:
 
     def value(self, residual: Array, weight: Array) -> Array:
         """Negative log-likelihood of the log loss, with every constant."""
-        s = self.begin(residual, weight, cold=False)
-        return _sum(weight * self.rho(residual, s[:, None]))
+        s = self.begin(residual, weight, cold=False)[:, None]
+        return _over(residual, weight, lambda r: self.rho(r, s))
 
     def rho(self, residual: Array, scale: Array) -> Array:
         """Negative log-density."""
@@ -175,25 +181,33 @@ class StudentT:
         The score sum w ((nu+1) z^2/(nu+z^2) - 1) falls in log s, so the root is unique. A step
         below 1e-6 leaves an error of its square.
         """
-        squares = np.square(residual)
         total = _total(weight, residual)
         log_s = np.log(np.maximum(state, _SMALLEST_SCALE))
         live = np.arange(len(log_s))
         for _ in range(60):
-            some = squares if live.size == len(squares) else squares[live]
+            some = residual if live.size == len(residual) else residual[live]
             share = weight if weight.shape[0] == 1 or live.size == len(weight) else weight[live]
-            ratio = some * np.exp(-2 * log_s[live])[:, None]
-            ratio /= ratio + self.nu
-            weighted = share * ratio
-            first = _sum(weighted)
+            first, second = self._shares(some, share, np.exp(-log_s[live])[:, None])
             score = (self.nu + 1) * first - total[live]
-            fall = 2 * (self.nu + 1) * (first - _dot(weighted, ratio))
+            fall = 2 * (self.nu + 1) * (first - second)
             step = np.clip(score / np.maximum(fall, 1e-3 * total[live]), -2.0, 2.0)
             log_s[live] = np.maximum(log_s[live] + step, math.log(_SMALLEST_SCALE))
             live = live[np.abs(step) > 1e-6]
             if not live.size:
                 break
         return np.exp(log_s)
+
+    def _shares(self, residual: Array, weight: Array, per: Array) -> tuple[Array, Array]:
+        """Sums of q = z^2/(nu + z^2) and of q^2, each (B,), where z is `per` (B, 1) residuals."""
+
+        def both(some: slice) -> Array:
+            ratio = np.square(residual[:, some] * per)
+            ratio /= ratio + self.nu
+            weighted = weight[:, some] * ratio
+            return np.stack([_sum(weighted), _dot(weighted, ratio)])
+
+        first, second = sum_over(residual.shape[1], both)
+        return first, second
 
 
 def _half_squares(residual: Array, weight: Array, state: Array) -> Measure:
@@ -204,15 +218,15 @@ def _half_squares(residual: Array, weight: Array, state: Array) -> Measure:
 
 
 def _root_mean_square(residual: Array, weight: Array) -> Array:
-    squares = np.clip(residual, -_FAR, _FAR) ** 2
-    return np.maximum(np.sqrt(_sum(weight * squares) / _total(weight, residual)), _SMALLEST_SCALE)
+    squares = _over(residual, weight, lambda r: np.clip(r, -_FAR, _FAR) ** 2)
+    return np.maximum(np.sqrt(squares / _total(weight, residual)), _SMALLEST_SCALE)
 
 
 def _normal_log_likelihood(residual: Array, weight: Array) -> Array:
     s = _root_mean_square(residual, weight)
     # Half the rows, unless the scale stands at its floor.
-    squares = _sum(weight * (np.clip(residual, -_FAR, _FAR) / s[:, None]) ** 2) / 2
-    return -squares - _total(weight, residual) * (np.log(s) + 0.5 * math.log(2 * math.pi))
+    squares = _over(residual, weight, lambda r: (np.clip(r, -_FAR, _FAR) / s[:, None]) ** 2)
+    return -squares / 2 - _total(weight, residual) * (np.log(s) + 0.5 * math.log(2 * math.pi))
 
 
 @OBJECTIVES.add
@@ -285,7 +299,7 @@ class SquaredError:
 
     def value(self, residual: Array, weight: Array) -> Array:
         """Sum of squares of the raw residuals, neither halved nor divided."""
-        return _sum(weight * np.clip(residual, -_FAR, _FAR) ** 2)
+        return _over(residual, weight, lambda r: np.clip(r, -_FAR, _FAR) ** 2)
 
     def rho(self, residual: Array, scale: Array) -> Array:
         """Square of each residual."""
@@ -342,7 +356,8 @@ class Huber:
         """A cold start begins at the mean residual and comes down: continuation in delta."""
         if not cold:
             return np.full(residual.shape[0], self.threshold)
-        mean = _sum(weight * np.minimum(np.abs(residual), 1e6)) / _total(weight, residual)
+        size = _over(residual, weight, lambda r: np.minimum(np.abs(r), 1e6))
+        mean = size / _total(weight, residual)
         return np.maximum(mean, self.threshold)
 
     def tighten(self, state: Array) -> Array:
@@ -365,7 +380,7 @@ class Huber:
 
     def value(self, residual: Array, weight: Array) -> Array:
         """Plain sum of the penalties."""
-        return _sum(weight * self.rho(residual, np.ones((1, 1))))
+        return _over(residual, weight, lambda r: self.rho(r, np.ones((1, 1))))
 
     def rho(self, residual: Array, scale: Array) -> Array:
         """Penalty of each residual; it knows no scale but delta."""
@@ -375,7 +390,9 @@ class Huber:
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Median absolute residual as the sigma of a normal distribution."""
-        return np.maximum(1.4826 * np.median(np.abs(residual), axis=-1), _SMALLEST_SCALE)
+        return np.maximum(
+            1.4826 * np.median(np.abs(residual), axis=-1, overwrite_input=True), _SMALLEST_SCALE
+        )
 
     def log_likelihood(self, residual: Array, weight: Array) -> Array:
         """Under the density exp(-rho(r)/t)/Z(t), with its dispersion t at its best.
@@ -456,7 +473,7 @@ class AsymmetricHuber:
 
     def value(self, residual: Array, weight: Array) -> Array:
         """Plain sum of the penalties."""
-        return _sum(weight * self.rho(residual, np.ones((1, 1))))
+        return _over(residual, weight, lambda r: self.rho(r, np.ones((1, 1))))
 
     def rho(self, residual: Array, scale: Array) -> Array:
         """Penalty of each residual; it knows no scale but delta."""

@@ -31,7 +31,7 @@ class Powers:
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
         """Loss, shape (B, n), for parameters (B, P) at inputs given as -log, each shape (n,)."""
-        value = self._floor(theta, logs[0].size)
+        value = self._begun(theta, logs[0].size)
         height = np.empty_like(value)
         for term in self.terms:
             value += _height(term, theta, logs, height)
@@ -45,7 +45,7 @@ class Powers:
         Inputs are given as -log, each shape (n,). Derivatives are in logarithms of amplitudes,
         in exponents and in floors.
         """
-        value = self._floor(theta, logs[0].size)
+        value = self._begun(theta, logs[0].size)
         jacobian = np.empty((len(self.slot), *value.shape))
         heights = []
         for term in self.terms:
@@ -69,8 +69,10 @@ class Powers:
                     begun.add(k)
         return value, jacobian
 
-    def _floor(self, theta: Array, n: int) -> Array:
-        return np.repeat(theta[:, list(self.floors)].sum(axis=1, keepdims=True), n, axis=1)
+    def _begun(self, theta: Array, n: int) -> Array:
+        value = np.empty((len(theta), n))
+        value[:] = sum((theta[:, i, None] for i in self.floors), np.zeros((1, 1)))
+        return value
 
 
 def powers_of(law: Law, free: Sequence[int]) -> Powers | None:

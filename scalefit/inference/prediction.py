@@ -165,13 +165,13 @@ def loss_band(
     return Band(
         loss=loss,
         exact=exact,
-        new_run=_widened(exact, reach, run),
-        headline=_widened(exact, reach, run + law),
+        new_run=widened(exact, reach, run),
+        headline=widened(exact, reach, run + law),
         share=parts / total,
     )
 
 
-def _widened(exact: Interval, reach: float, variance: Array) -> Interval:
+def widened(exact: Interval, reach: float, variance: Array) -> Interval:
     """The interval with independent variance added to each side, in log loss; still nested."""
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.log(exact.value)

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
 
@@ -110,7 +111,10 @@ class Problem:
 
         One plane for each parameter: operations on whole planes run through memory in one go.
         """
-        theta = self.centred(u)
+        return self.derivatives_at(self.centred(u))
+
+    def derivatives_at(self, theta: Array) -> tuple[Array, Array]:
+        """The same from theta for centred inputs, shape (B, P)."""
         with np.errstate(all="ignore"):
             if self._powers is not None:
                 value, jacobian = self._powers.slopes(theta, self.logs, log_target=self.log_target)
@@ -140,13 +144,18 @@ class Problem:
         with np.errstate(all="ignore"):
             return tuple(-np.log(values) for values in self.inputs)
 
-    @cached_property
-    def rounded(self) -> Array:
-        """What rounding is relative to, shape (n,): a log near 0 is rounded as one near 1 is."""
-        size = np.abs(self.target)
+    def rounding(self, weight: Array) -> Array:
+        """Sum of weight (B, n) times the square of what rounding is relative to, shape (B,).
+
+        That is the target's size; a log near 0 is rounded as one near 1 is.
+        """
+        return sum_over(self.n, lambda some: (weight[:, some] * self._size(some) ** 2).sum(axis=-1))
+
+    def _size(self, some: slice) -> Array:
+        size = np.abs(self.target[some])
         return np.maximum(size, 1.0) if self.log_target else size
 
-    def rows(self, some: slice) -> Problem:
+    def rows(self, some: slice | IntArray) -> Problem:
         """Some of the rows as a problem of their own, in the same units and the same box."""
         part = replace(
             self,
@@ -156,6 +165,7 @@ class Problem:
         )
         # Known already: a block is looked at once for every step of a search.
         part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        part.__dict__["_powers"] = self._powers
         return part
 
     @cached_property
@@ -165,6 +175,14 @@ class Problem:
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
         theta = self.centred(u)
+        if self.n <= ROWS:
+            return self._residual(theta)
+        found = np.empty((len(u), self.n))
+        for some in slices(self.n):
+            found[:, some] = self.rows(some)._residual(theta)
+        return found
+
+    def _residual(self, theta: Array) -> Array:
         with np.errstate(all="ignore"):
             value = (
                 self.law.predict(theta, self.inputs)

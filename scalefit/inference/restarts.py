@@ -107,7 +107,7 @@ def _block_starts(
         if mine.any():
             which = np.where(mine, chosen - begin, 0)
             x, _ = grid.coefficients(part, np.moveaxis(grid.place[which], -1, 0))
-            u[mine] = grid.completed(problem, which, x)[mine]
+            u[mine] = grid.completed(problem, which[mine], x[:, mine])
         begin += len(grid.place)
     return u
 

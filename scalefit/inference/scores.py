@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.fitting import Fit
-from scalefit.inference.forecasts import Forecasts, _fits_below, _spread, budgets
+from scalefit.inference.forecasts import Forecasts, budgets, fits_below, spread_below
 
 DISTANCES: Mapping[str, tuple[float, float]] = {
     "inside": (-1.0, 0.0),
@@ -99,7 +99,7 @@ def leave_one_out(fit: Fit) -> Forecasts:
         empty = np.empty(0)
         return Forecasts(empty, empty, empty, empty, empty, np.empty(0, dtype=np.int64), empty)
     others = np.array([label != b for b in kept])
-    u, scale = _fits_below(fit, others)
+    u, scale = fits_below(fit, others)
     rows = []
     residual, jacobian = fit.problem.evaluate(u)
     if not fit.problem.log_target:
@@ -110,7 +110,7 @@ def leave_one_out(fit: Fit) -> Forecasts:
         at = (label == b) & (runs.weight > 0)
         if not np.isfinite(residual[k][at]).all():
             continue
-        covariance, noise = _spread(fit, others[k], u[k], float(scale[k]), p)
+        covariance, noise = spread_below(fit, others[k], u[k], float(scale[k]), p)
         slope = jacobian[k][:, at].mean(axis=1)
         here = float(np.exp(np.log(runs.scale[at]).mean()))
         rest = runs.scale[others[k]]

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.inference.objectives import Measure, Objective
+from scalefit.inference.blocks import slices, triangle
+from scalefit.inference.objectives import Objective
 from scalefit.inference.problem import Problem
 from scalefit.inference.standing import Standing, assess, rounding_gain
 
@@ -151,7 +152,7 @@ class _Task:
 
     @cached_property
     def _rows(self) -> Array:
-        return np.asarray((self.weight * self.problem.rounded**2).sum(axis=-1))
+        return self.problem.rounding(self.weight)
 
     def rounding(self, at: IntArray, state: Array) -> Array:
         """Gain that rounding alone could promise the problems `at`, shape (B,)."""
@@ -315,22 +316,16 @@ def polish(
     u = start.copy()
     last = np.inf
     for _ in range(rounds):
-        residual, jacobian = problem.evaluate(u[None])
-        found = objective.measure(residual, weight, objective.begin(residual, weight, cold=False))
-        gradient = -(jacobian[0] @ (weight[0] * found.psi[0]))
-        frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
-        step = np.zeros_like(u)
-        step[~frozen] = _newton(jacobian[0][~frozen], found, weight[0], gradient[~frozen])
+        residual = problem.residual(u[None])
+        state = objective.begin(residual, weight, cold=False)
+        step, size = _newton(problem, objective, u, weight, state)
         width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
         length = float(np.max(np.abs(step) / width, initial=0.0))
         trial = np.clip(u + step, problem.low, problem.high)
         if not np.isfinite(trial).all() or length >= 0.95 * last:
             break
-        after = problem.residual(trial[None])
-        if (
-            not objective.value(after, weight)[0]
-            <= objective.value(residual, weight)[0] + 1e-12 * (found.size[0])
-        ):
+        before = objective.value(residual, weight)[0]
+        if not objective.value(problem.residual(trial[None]), weight)[0] <= before + 1e-12 * size:
             break
         u, last = trial, length
         if length < 1e-16:
@@ -338,18 +333,49 @@ def polish(
     return u
 
 
-def _newton(jacobian: Array, found: Measure, weight: Array, gradient: Array) -> Array:
-    """Step -H^-1 g with the sharp curvature, through QR if all of it is positive."""
-    curvature = weight * found.sharp[0]
-    norm = np.sqrt((jacobian**2).sum(axis=1))
-    norm = np.where(norm > 0, norm, 1.0)
-    scaled = jacobian / norm[:, None]
-    try:
-        if (curvature > 0).all():
+def _newton(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> tuple[Array, float]:
+    """Step -H^-1 g, shape (p,), with the sharp curvature; and the objective's size."""
+    gradient, system, size = np.zeros(u.size), np.zeros((u.size, u.size)), 0.0
+    tall: Array | None = np.empty((0, u.size + 1))
+    for some in slices(problem.n):
+        residual, jacobian = problem.rows(some).evaluate(u[None])
+        share = weight[:, some]
+        found = objective.measure(residual, share, state)
+        curvature, right = share[0] * found.sharp[0], share[0] * found.psi[0]
+        gradient -= jacobian[0] @ right
+        system += (jacobian[0] * curvature) @ jacobian[0].T
+        size += float(found.size[0])
+        if tall is not None and (curvature > 0).all():
             root = np.sqrt(curvature)
-            right = weight * found.psi[0] / root
-            return np.asarray(np.linalg.lstsq((scaled * root).T, right, rcond=None)[0] / norm)
-        system = (scaled * curvature) @ scaled.T
-        return np.asarray(np.linalg.solve(system, -gradient / norm) / norm)
+            tall = triangle(tall, np.vstack([jacobian[0] * root, right / root]).T)
+        else:
+            tall = None
+    frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
+    step, free = np.zeros_like(u), np.flatnonzero(~frozen)
+    step[free] = (
+        _by_normal_equations(system[np.ix_(free, free)], gradient[free])
+        if tall is None
+        else _by_least_squares(tall[:, free], tall[:, -1])
+    )
+    return step, size
+
+
+def _by_least_squares(columns: Array, right: Array) -> Array:
+    """Keeps the digits that normal equations lose."""
+    norm = np.sqrt((columns**2).sum(axis=0))
+    norm = np.where(norm > 0, norm, 1.0)
+    try:
+        return np.asarray(np.linalg.lstsq(columns / norm, right, rcond=None)[0] / norm)
+    except np.linalg.LinAlgError:
+        return np.zeros(norm.size)
+
+
+def _by_normal_equations(system: Array, gradient: Array) -> Array:
+    norm = np.sqrt(np.abs(np.diag(system)))
+    norm = np.where(norm > 0, norm, 1.0)
+    try:
+        return np.asarray(np.linalg.solve(system / np.outer(norm, norm), -gradient / norm) / norm)
     except np.linalg.LinAlgError:
         return np.zeros_like(gradient)

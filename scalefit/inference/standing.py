@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.inference.blocks import ROWS, slices
 from scalefit.inference.objectives import Objective
 from scalefit.inference.problem import Problem
 
 _BLOCK = 32_768  # doubles per array of a block of problems: a handful fit a level-2 cache
-_ROWS = 16_000  # of one problem taken together, and multiplications that a BLAS calls small:
-_SMALL = 900_000  # its kernel for them is four times as fast on such thin matrices
+_SMALL = 900_000  # multiplications that a BLAS calls small: its kernel for them is four times as
+# fast on such thin matrices
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,17 @@ def _assess_block(
     problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
 ) -> Standing:
     with np.errstate(all="ignore"):
-        rows = max(1, min(_ROWS, _SMALL // (problem.p * (2 * problem.p + 1))))
+        rows = max(1, min(ROWS, _SMALL // (problem.p * (2 * problem.p + 1))))
         if problem.n <= rows:
             residual, jacobian = problem.derivatives(u)
             state = objective.settle(residual, weight, state) if objective.settles else state
             return _sums(objective, residual, jacobian, weight, state)
         if objective.settles:
             state = objective.settle(problem.residual(u), weight, state)
-        total: Standing | None = None
-        for begin in range(0, problem.n, rows):
-            some = slice(begin, begin + rows)
-            found = _sums(objective, *problem.rows(some).derivatives(u), weight[:, some], state)
+        theta, total = problem.centred(u), None
+        for some in slices(problem.n, rows):
+            part = problem.rows(some).derivatives_at(theta)
+            found = _sums(objective, *part, weight[:, some], state)
             total = found if total is None else _added(total, found)
         assert total is not None
         return total
@@ -136,7 +137,7 @@ def rounding_gain(objective: Objective, state: Array, rows: Array) -> Array:
     Args:
         objective: What is minimised.
         state: Of the objective, shape (B,).
-        rows: Sum over rows of weight times `Problem.rounded` squared, shape (B,) or (1,).
+        rows: `Problem.rounding` of the row weights, shape (B,) or (1,).
     """
     nothing = np.zeros((len(state), 1))
     return np.asarray(1e-28 * objective.measure(nothing, nothing, state).safe[:, 0] * rows)

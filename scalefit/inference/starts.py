@@ -23,6 +23,7 @@ from scalefit.laws.base import Law, Parameter, rescaled
 
 _MOST = 4096
 _MOST_SCREENED = 1 << 18
+_TOGETHER = 1 << 17  # doubles per array while many sets are completed: they fit the cache
 _KEPT = 100  # sets of starts for all sets of positions together, and at least one for each
 
 
@@ -72,10 +73,10 @@ def _completed(
         grid = grid.take(_promising(problem, runs, grid, solved, most))
     theta = np.repeat(theta, len(grid.index), axis=0)
     theta[:, held] = np.tile(grid.values(), (len(theta) // len(grid.index), 1))
-    if affine:
-        theta = _log_affine(problem, runs, theta, solved)
-    elif solved:
-        theta = _linear(problem, runs, theta, solved)
+    if solved:
+        solve, size = _log_affine if affine else _linear, max(1, _TOGETHER // problem.n)
+        parts = [theta[begin : begin + size] for begin in range(0, len(theta), size)]
+        theta = np.concatenate([solve(problem, runs, part, solved) for part in parts])
     return _to_search(problem, np.clip(theta, *_corners(problem)))
 
 

@@ -63,7 +63,7 @@ def _one(
         move = np.clip(u + np.where(frozen, 0.0, free / scale), problem.low, problem.high) - u
         along = (move * scale) @ rows
         gain = float((along * (root * residual[0])).sum() - along @ along / 2)
-        rows = (weight * problem.rounded**2).sum(axis=-1)
+        rows = problem.rounding(weight)
         tiny = float(rounding_gain(objective, found.state, rows)[0])
         size = float(found.size[0])
         if size <= tiny or (gain <= tolerance * size + tiny and not hit):

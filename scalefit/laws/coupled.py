@@ -28,6 +28,6 @@ COUPLED = LAWS.add(
         ),
         example={"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "k": 0.452},
         derived=split_exponents(lambda p: p["alpha"], lambda p: p["beta"]),
-        holds=("chinchilla",),
+        holds=("chinchilla", "chinchilla-tied"),
     ),
 )

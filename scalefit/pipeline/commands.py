@@ -298,6 +298,8 @@ def report_of(
 
 def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     """The whole story: runs, fit, comparison, predictions, optimum and figures."""
+    from scalefit.pipeline import pictures
+
     table = table or _table(settings)
     findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
     ranked = len(settings.fit.laws) > 1 and not settings.fit.averaged
@@ -319,12 +321,12 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     }
     notes: list[Note] = []
     try:
-        pictures = story.fit_figures(estimate, on_page)
+        drawn = pictures.fit_figures(estimate, on_page)
     except FitError as error:
         notes.append(_refusal(error))
-        pictures = (story.residual_figure(estimate),)
+        drawn = (pictures.residual_figure(estimate),)
         on_page = []
-    sections.append(replace(parameters, figures=pictures))
+    sections.append(replace(parameters, figures=drawn))
     sections += diagnosis.sections(estimate.diagnostics)
     if isinstance(source, Averaged):
         compared = source.compared
@@ -334,7 +336,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         if isinstance(source, Estimate):
             notes += _against(source, compared)
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
-        picture = story.forecast_figure(compared, settings.uncertainty.level)
+        picture = pictures.forecast_figure(compared, settings.uncertainty.level)
         sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
         parts["comparison"] = documents.compare_document(
             compared, settings.seed, settings.uncertainty.level

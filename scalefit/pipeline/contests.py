@@ -15,6 +15,7 @@ from scalefit.tables.reports import Section
 
 _MANY = 10
 _LEVEL = 0.05
+_UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Tested:
         nested: Laws against their special cases.
         contests: The first law against each law that it neither holds nor is held by.
         guarded: The best of all against the simplest; None for a single law.
+        lead: The first law.
     """
 
     nested: tuple[Nested, ...]
     contests: tuple[Contest, ...]
     guarded: Guard | None
+    lead: str = ""
 
 
 def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Tested:
@@ -50,7 +53,37 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
         if first and name not in first.law.holds and first.law.name not in fits[name].law.holds
     )
     guarded = guard(list(fits.values()), seed=seed) if len(fits) > 1 else None
-    return Tested(nested, contests, guarded)
+    return Tested(nested, contests, guarded, names[0] if names else "")
+
+
+def conclusion(found: Tested) -> str:
+    """What the tests say of the first law against every other one, in a sentence; may be empty."""
+    better = {
+        one.simple if one.general == found.lead else one.general: _decided(one)
+        for one in found.nested
+        if found.lead in (one.simple, one.general)
+    }
+    better |= {one.second: one.verdict for one in found.contests}
+    words = [
+        f"{found.lead} is better than {names}"
+        for names in (", ".join(n for n, v in better.items() if v == found.lead),)
+        if names
+    ]
+    words += [f"{rival} is better than {found.lead}" for rival, v in better.items() if v == rival]
+    open_ = ", ".join(rival for rival, v in better.items() if v == _UNDECIDED)
+    if open_:
+        words.append(f"undecided between {found.lead} and {open_}")
+    one = found.guarded
+    if one is not None and one.laws > 1 and one.p_value > _LEVEL:
+        words.append(
+            f"allowing for the choice among {one.laws}, {one.best} is not shown to beat "
+            f"{one.reference} (p = {_p(one.p_value)})"
+        )
+    return "; ".join(words)
+
+
+def _decided(one: Nested) -> str:
+    return one.general if one.p_value <= _LEVEL else _UNDECIDED
 
 
 def section(found: Tested) -> Section:
@@ -59,8 +92,8 @@ def section(found: Tested) -> Section:
         (
             f"{one.general} over its special case {one.simple}",
             f"2 x gain {one.ratio:.1f}",
-            _p(one.p_value),
-            one.general if one.p_value <= _LEVEL else "undecided",
+            _least_p(one),
+            _decided(one),
         )
         for one in found.nested
     ]
@@ -80,12 +113,13 @@ def section(found: Tested) -> Section:
                 f"best of {one.laws} against {one.reference}",
                 f"best is {one.best}",
                 _p(one.p_value),
-                one.best if one.p_value <= _LEVEL else "undecided",
+                one.best if one.p_value <= _LEVEL else _UNDECIDED,
             )
         )
     return Section(
         name="tests",
         heading="Tests between laws, by independent run",
+        lead=(f"By these tests: {conclusion(found)}.",) if conclusion(found) else (),
         header=("question", "seen", "p", "verdict"),
         rows=tuple(rows),
         notes=_notes(found),
@@ -110,6 +144,12 @@ def _notes(found: Tested) -> tuple[Note, ...]:
     )
 
 
+def _least_p(one: Nested) -> str:
+    """A p value that is the least so many replicates can show is a bound."""
+    least = one.p_value * (1 + one.replicates) < 1.5
+    return f"≤ {_p(one.p_value)}" if least else _p(one.p_value)
+
+
 def _p(value: float) -> str:
     return f"{value:.2g}" if value >= 0.001 else "< 0.001"
 
@@ -117,6 +157,7 @@ def _p(value: float) -> str:
 def document(found: Tested) -> dict[str, Any]:
     """Tests as plain objects."""
     return {
+        "conclusion": conclusion(found),
         "nested": [_plain(one) for one in found.nested],
         "contests": [_plain(one) for one in found.contests],
         "guard": _plain(found.guarded) if found.guarded else None,

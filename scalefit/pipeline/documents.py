@@ -245,6 +245,9 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
             "N": with_value(found.N, k),
             "D": with_value(found.D, k),
             "tokens_per_parameter": with_value(found.ratio, k),
+            "N_headline": ends(found.N_headline, k),
+            "D_headline": ends(found.D_headline, k),
+            "tokens_per_parameter_headline": ends(found.ratio_headline, k),
             "loss": with_value(found.band.headline, k),
             "loss_exact_law": ends(found.band.exact, k),
             "loss_new_run": ends(found.band.new_run, k),
@@ -257,7 +260,8 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
         if withheld:
             row |= {key: dict(empty) for key in ("N", "D", "tokens_per_parameter", "loss")}
             row["near_optimal"] = {"waste": found.waste, "N": [None, None]}
-            row |= {key: {"low": None, "high": None} for key in ("loss_exact_law", "loss_new_run")}
+            bare = ("loss_exact_law", "loss_new_run", *(k for k in row if k.endswith("_headline")))
+            row |= {key: {"low": None, "high": None} for key in bare}
         if stamp:
             row["status"] = estimate.status
         rows.append(row)
@@ -269,6 +273,7 @@ def optimum_document(estimate: Estimate, found: Allocation, *, stamp: bool) -> d
         "convention": "C = 6 N D",
         "rows": rows,
         "tau": _tau(found.law_error),
+        "split_tau": _tau(found.split_error),
         "notes": notes(estimate.draws.notes),
     }
 

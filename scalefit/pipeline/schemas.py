@@ -108,6 +108,7 @@ _SPLIT = _object(
     {
         "budget": _NUMBER, "N": _VALUE, "D": _VALUE, "tokens_per_parameter": _VALUE,
         "loss": _VALUE,
+        "N_headline": _ENDS, "D_headline": _ENDS, "tokens_per_parameter_headline": _ENDS,
         "near_optimal": _object(
             {"waste": _NUMBER, "N": {**_list(_MAYBE), "minItems": 2, "maxItems": 2}}
         ),
@@ -145,8 +146,9 @@ def _predict() -> Schema:
 def _optimum() -> Schema:
     exponents = _object({"N": _VALUE, "D": _VALUE})
     return _object(
-        {**_HEADER, **_ABOUT, "exponents": exponents, "rows": _list(_SPLIT), "tau": _TAU}
-    )
+        {**_HEADER, **_ABOUT, "exponents": exponents, "rows": _list(_SPLIT), "tau": _TAU,
+         "split_tau": _TAU}
+    )  # fmt: skip
 
 
 def _compare() -> Schema:

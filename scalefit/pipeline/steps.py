@@ -28,9 +28,10 @@ from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_o
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.scores import leave_one_out
 from scalefit.inference.solver import Solution
+from scalefit.inference.split_error import split_error
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
-from scalefit.inference.uncertainty.bootstrap import check_draws
+from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
@@ -144,6 +145,11 @@ class Estimate:
     def law_error(self) -> LawError:
         """How far the law is wrong per decade beyond its data."""
         return law_error(self.forecasts)
+
+    @cached_property
+    def split_error(self) -> LawError:
+        """How far the law is wrong about the best split, per decade beyond its data."""
+        return split_error(self.fit)
 
 
 def _column(i: int) -> Quantity:
@@ -451,6 +457,7 @@ def allocate(
         estimate.draws,
         estimate.law_error,
         np.atleast_1d(np.asarray(budgets, dtype=float)),
+        split=estimate.split_error,
         level=estimate.level,
         waste=waste,
         i_know=i_know,

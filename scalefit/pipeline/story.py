@@ -11,21 +11,19 @@ import pyarrow as pa
 
 from scalefit.core.notes import Note
 from scalefit.core.numbers import as_precise_as, counted, human
-from scalefit.core.observations import Array, Observations
-from scalefit.inference.allocation import Allocation, best_size
+from scalefit.core.observations import Observations
+from scalefit.inference.allocation import Allocation
 from scalefit.inference.comparison import Ranked, trimmed_rms
 from scalefit.inference.forecasts import LawError, noise_of
-from scalefit.inference.prediction import Prediction, decades_beyond, loss_band
+from scalefit.inference.prediction import Prediction
 from scalefit.inference.scores import Score, score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate
-from scalefit.tables import figures
-from scalefit.tables.reports import Figure, Section
+from scalefit.tables.reports import Section
 from scalefit.tables.runs import RunTable
 
 _UNITS = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "nats per token"}
-_GRID = 240
 
 
 def runs_section(table: RunTable, runs: Observations) -> Section:
@@ -209,7 +207,7 @@ def _with_units(table: pa.Table, units: Mapping[str, str]) -> pa.Table:
     schema = pa.schema(
         [f.with_metadata({"unit": units[f.name]}) if f.name in units else f for f in table.schema]
     )
-    return table.cast(schema)
+    return pa.Table.from_arrays(table.columns, schema=schema)
 
 
 def prediction_section(estimate: Estimate, found: Prediction) -> Section:
@@ -307,24 +305,33 @@ def law_error_words(error: LawError) -> str:
     )
 
 
+def split_error_words(error: LawError) -> str:
+    """What beyond the parameters widens N* and D*."""
+    how = "assumed because these runs cannot show it"
+    if error.source == "estimated":
+        how = f"estimated from {error.forecasts} earlier forecasts of N*"
+    return f"N* and D*: parameters, and a factor {math.exp(error.tau):.2g} per decade, {how}."
+
+
 def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     """Compute-optimal settings."""
     rows, withheld = [], _withheld(found.notes)
     for k, budget in enumerate(found.budget):
         if withheld[k]:
             rows.append(
-                (human(float(budget)), "refused", "", "", "", "", f"{found.decades[k]:.1f} refused")
+                (human(float(budget)), "refused", *[""] * 5, f"{found.decades[k]:.1f} refused")
             )
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
         rows.append(
             (
                 human(float(budget)),
-                _human_with(found.N, k),
-                _human_with(found.D, k),
-                _human_with(found.ratio, k),
+                _human_with(found.N_headline, k),
+                _human_with(found.D_headline, k),
+                _human_with(found.ratio_headline, k),
                 f"{as_precise_as(float(found.band.loss[k]), spread, 1)} "
                 + _pair(found.band.headline, k, spread),
+                _human_ends(found.N, k),
                 f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
                 found.trust[k]
                 if found.decades[k] == 0
@@ -338,6 +345,9 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
             **_valued(found.N, "N", keep),
             **_valued(found.D, "D", keep),
             **_valued(found.ratio, "tokens_per_parameter", keep),
+            **_band_columns(found.N_headline, "N_headline", keep),
+            **_band_columns(found.D_headline, "D_headline", keep),
+            **_band_columns(found.ratio_headline, "tokens_per_parameter_headline", keep),
             **_valued(found.band.headline, "loss", keep),
             "near_optimal_N_low": _column(np.where(keep, found.near[:, 0], np.nan)),
             "near_optimal_N_high": _column(np.where(keep, found.near[:, 1], np.nan)),
@@ -355,32 +365,33 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         name="optimum",
         heading=f"Compute-optimal settings, {law_words(estimate, found)} (C = 6ND)",
         header=(
-            "FLOP", "N*", "D*", "tokens per parameter", "loss",
+            "FLOP", "N*", "D*", "tokens per parameter", "loss", "N* if the law is right",
             f"N within {100 * found.waste:g} % of compute", "distance",
         ),
         rows=tuple(rows),
-        numeric=frozenset({0, 1, 2, 3, 4, 5}),
+        numeric=frozenset(range(7)),
         table=_with_units(
             table, {"budget": "FLOP", "N": "parameters", "D": "tokens", "loss": "nats per token"}
         ),
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             "; ".join(grown) + ".",
-            interval_words(estimate.draws, estimate.level)
-            + " Those of N*, D* and their ratio hold if the law is exactly right; that of the loss "
-            "is the headline.",
+            interval_words(estimate.draws, estimate.level) + " Headlines, but where the law is "
+            "said to be right.",
             law_error_words(found.law_error),
+            split_error_words(found.split_error),
         ),
     )  # fmt: skip
 
 
 def _human_with(found: Interval, k: int) -> str:
+    return f"{human(float(found.value[k]))} {_human_ends(found, k)}".rstrip()
+
+
+def _human_ends(found: Interval, k: int) -> str:
     if not math.isfinite(found.low[k]):
-        return human(float(found.value[k]))
-    return (
-        f"{human(float(found.value[k]))} [{human(float(found.low[k]))}, "
-        f"{human(float(found.high[k]))}]"
-    )
+        return ""
+    return f"[{human(float(found.low[k]))}, {human(float(found.high[k]))}]"
 
 
 def _valued(found: Interval, name: str, keep: Sequence[bool]) -> dict[str, pa.Array[Any]]:
@@ -403,10 +414,10 @@ def leave_out_section(compared: Compared, level: float) -> Section:
         if one.left_out is None:
             continue
         rows += [
-            (one.fit.law.name, words, *_score_cells(part))
+            (one.fit.law.name, words.removesuffix(" decades"), *_score_cells(part))
             for words, part in score_by_distance(one.left_out, level).items()
         ]
-    header = ("law", "distance", *_SCORES)
+    header = ("law", "decades", *_SCORES)
     return Section(
         name="leave-one-out",
         heading="Leaving each budget out",
@@ -466,7 +477,7 @@ def _ranking(compared: Compared) -> Section:
     )
     return Section(
         name="comparison",
-        heading=f"{len(rows)} laws compared on {compared.observations.n} runs",
+        heading=f"{len(rows)} laws compared on {_evidence_words(compared.observations)}",
         lead=(f"Verdict: {compared.comparison.verdict}.",),
         header=("law", "AICc", "Δ", "weight", "residual", "status", "gates"),
         rows=tuple(rows),
@@ -479,6 +490,12 @@ def _ranking(compared: Compared) -> Section:
             "laws that pass every gate. Residual: root mean square without the worst tenth.",
         ),
     )
+
+
+def _evidence_words(runs: Observations) -> str:
+    if runs.clusters == runs.n:
+        return f"{runs.n} runs"
+    return f"{runs.n} rows of {runs.clusters} independent runs"
 
 
 def _gate_words(one: Ranked, failed: Sequence[str]) -> str:
@@ -503,11 +520,11 @@ def _forecast_section(compared: Compared, level: float) -> Section:
         parts = score_by_distance(one.forecasts, level)
         whole = {"all": score(one.forecasts, level)} if len(parts) != 1 else {}
         rows += [
-            (one.fit.law.name, words, *_score_cells(part))
+            (one.fit.law.name, words.removesuffix(" decades"), *_score_cells(part))
             for words, part in {**whole, **parts}.items()
             if part.forecasts
         ]
-    header = ("law", "distance", *_SCORES)
+    header = ("law", "decades", *_SCORES)
     return Section(
         name="forecasts",
         heading="Leaving the largest budgets out",
@@ -517,9 +534,9 @@ def _forecast_section(compared: Compared, level: float) -> Section:
         table=forecast_table(compared),
         footer=(
             "Each law was fitted to the runs below a cut and asked for every budget above it, for "
-            "each cut that leaves enough runs. Error: root mean square, relative to the loss; "
-            "mean: actual less forecast; z: error in standard errors, 1 if the law's own interval "
-            "is honest; CRPS: lower is better; covered: share inside the "
+            "each cut that leaves enough runs, so many decades beyond it. Error: root mean square, "
+            "relative to the loss; mean: actual less forecast; z: error in standard errors, 1 if "
+            "the law's own interval is honest; CRPS: lower is better; covered: share inside the "
             f"{100 * level:g} % interval that trusts the law.",
         )
         if rows
@@ -550,138 +567,3 @@ def forecast_table(compared: Compared) -> pa.Table:
             },
         }
     )
-
-
-def fit_figures(estimate: Estimate, budgets: Sequence[float]) -> tuple[Figure, ...]:
-    """Loss against scale, residuals, and for laws of N and D the surface with its frontier."""
-    pictures = [curve_figure(estimate), residual_figure(estimate)]
-    if estimate.law.inputs == ("N", "D"):
-        pictures.insert(1, contour_figure(estimate, budgets))
-    return tuple(pictures)
-
-
-def curve_figure(estimate: Estimate) -> Figure:
-    """Runs and the law along its scale: the efficient frontier for laws of N and D."""
-    fit = estimate.fit
-    runs = fit.runs
-    low, high = float(runs.scale.min()), float(runs.scale.max())
-    grid = np.geomspace(low, high * min(100.0, high / low), _GRID)
-    points = figures.Points(
-        scale=runs.scale, loss=runs.loss, size=runs.inputs.get("N") if "N" in runs.inputs else None
-    )
-    label = estimate.law.name
-    place = _frontier(estimate, grid)
-    if place is None:
-        return figures.loss_against_scale(
-            points, [], fitted=(low, high), scale=runs.scale_name, level=estimate.level
-        )
-    if estimate.law.inputs == ("N", "D"):
-        label = f"{label}, best N and D"
-    kept = np.isfinite(next(iter(place.values())))
-    inputs = {name: values[kept] for name, values in place.items()}
-    band = loss_band(
-        fit, estimate.draws, estimate.law_error, inputs, decades_beyond(runs, grid[kept]),
-        estimate.level,
-    )  # fmt: skip
-    curve = figures.Curve(
-        label, grid[kept], band.loss, low=band.headline.low, high=band.headline.high
-    )
-    return figures.loss_against_scale(
-        points, [curve], fitted=(low, high), scale=runs.scale_name, level=estimate.level
-    )
-
-
-def _frontier(estimate: Estimate, grid: Array) -> dict[str, Array] | None:
-    """Inputs along the scale; None where one scale does not determine them."""
-    law = estimate.law
-    if len(law.inputs) == 1 and estimate.roles[law.inputs[0]] == estimate.fit.runs.scale_name:
-        return {law.inputs[0]: grid}
-    if law.inputs == ("N", "D"):
-        n = np.exp(best_size(law, estimate.fit.theta[None], grid)[0])
-        return {"N": n, "D": grid / 6 / n}
-    return None
-
-
-def contour_figure(estimate: Estimate, budgets: Sequence[float]) -> Figure:
-    """The loss surface with runs, frontier and the budgets asked for."""
-    fit, runs = estimate.fit, estimate.fit.runs
-    n, d = runs.inputs["N"], runs.inputs["D"]
-    compute = np.geomspace(float(runs.scale.min()), max([float(runs.scale.max()), *budgets]), _GRID)
-    best = np.exp(best_size(estimate.law, fit.theta[None], compute)[0])
-    sound = np.isfinite(best)
-    edges_n = [*n, *best[sound]]
-    edges_d = [*d, *(compute[sound] / 6 / best[sound])]
-    grid_n = np.geomspace(min(edges_n) / 1.6, max(edges_n) * 1.6, 90)
-    grid_d = np.geomspace(min(edges_d) / 1.6, max(edges_d) * 1.6, 90)
-    across = np.broadcast_to(grid_n, (90, 90)).ravel()
-    up = np.repeat(grid_d, 90)
-    loss = estimate.law.predict(fit.theta[None], [across, up])[0].reshape(90, 90)
-    frontier = figures.Frontier(compute[sound], best[sound], compute[sound] / 6 / best[sound])
-    return figures.contours(
-        figures.Surface(grid_n, grid_d, loss),
-        (n, d),
-        frontier=frontier if sound.any() else None,
-        optima=_optima(estimate, budgets),
-        largest=float(runs.scale.max()),
-        level=estimate.level,
-    )
-
-
-def _optima(estimate: Estimate, budgets: Sequence[float]) -> list[figures.Optimum]:
-    from scalefit.pipeline.steps import allocate
-
-    if not budgets:
-        return []
-    found = allocate(estimate, list(budgets), allow_unconverged=True, i_know=True)
-    marked = []
-    for k, budget in enumerate(found.budget):
-        line = np.geomspace(found.N.value[k] / 30, found.N.value[k] * 30, 60)
-        marked.append(
-            figures.Optimum(
-                budget=float(budget),
-                N=float(found.N.value[k]),
-                D=float(found.D.value[k]),
-                N_low=float(found.N.low[k]),
-                N_high=float(found.N.high[k]),
-                line_N=line,
-                line_D=budget / 6 / line,
-            )
-        )
-    return marked
-
-
-def residual_figure(estimate: Estimate) -> Figure:
-    """Residuals in % of the loss against the scale and the first input."""
-    fit, runs = estimate.fit, estimate.fit.runs
-    predicted = fit.law.predict(fit.theta[None], [runs.inputs[i] for i in fit.law.inputs])[0]
-    against = {runs.scale_name: runs.scale}
-    if "N" in runs.inputs:
-        against["N"] = runs.inputs["N"]
-    sigma = noise_of(fit, fit.scale, int((runs.weight > 0).sum()))
-    return figures.residuals(
-        figures.Residuals(
-            percent=100 * (runs.loss / predicted - 1), row=runs.row, sigma=100 * sigma
-        ),
-        against,
-    )
-
-
-def forecast_figure(compared: Compared, level: float) -> Figure | None:
-    """Forecast errors of the compared laws; None if there are no forecasts."""
-    from scalefit.core.tails import t_quantile
-
-    series = []
-    for one in compared.comparison.laws:
-        told = one.forecasts
-        if not told.count:
-            continue
-        reach = np.array([t_quantile((1 + level) / 2, max(df, 1.0)) for df in told.df])
-        # With the sign of the table beside it: actual less forecast.
-        middle = 100 * told.error
-        width = 100 * reach * np.sqrt(told.variance)
-        series.append(
-            figures.Forecasts(
-                one.fit.law.name, told.decades, middle, low=middle - width, high=middle + width
-            )
-        )
-    return figures.forecasts(series, level=level) if series else None

@@ -51,19 +51,23 @@ class Told:
 
 def stages(name, runs):
     """Rows of the table of forecasts: every run above every cut, forecast from below it alone."""
-    label = budgets(runs.scale)
     rows = []
+    for found, drawn, above in usable_stages(runs):
+        rows += _stage(name, above, found, drawn, law_error(rolling_origin(found)))
+    return rows
+
+
+def usable_stages(runs):
+    """Fit, refits and the runs to come of every earlier stage that would have said anything."""
+    label = budgets(runs.scale)
     for cut in range(FEWEST_BUDGETS - 1, int(label.max())):
         part = runs.take(label <= cut)
         if part.clusters < FEWEST_RUNS:
             continue
         found = fit(LAW, part)
         drawn = draw(found, Jackknife())
-        if found.status not in USABLE or drawn.refused:
-            continue
-        error = law_error(rolling_origin(found))
-        rows += _stage(name, runs.take(label > cut), found, drawn, error)
-    return rows
+        if found.status in USABLE and not drawn.refused:
+            yield found, drawn, runs.take(label > cut)
 
 
 def _stage(name, above, found, drawn, error):
@@ -98,9 +102,14 @@ def told(rows):
 
 def write(rows, path):
     """The table of every forecast, for anyone to open."""
+    write_csv(HEADER, rows, path)
+
+
+def write_csv(header, rows, path):
+    """Rows under their header; the folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(HEADER)
+        out.writerow(header)
         for row in rows:
             out.writerow([f"{v:.8g}" if isinstance(v, float) else v for v in row])

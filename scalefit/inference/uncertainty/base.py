@@ -104,6 +104,24 @@ class Searching(OwnRefits, Protocol):
         ...
 
 
+@runtime_checkable
+class Heavy(Protocol):
+    """A method that knows another one to stand in for it where there are very many runs."""
+
+    def lighter(self, runs: Observations) -> Method | OwnRefits:
+        """The method for these runs; itself if they are not too many."""
+        ...
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """A method each of whose refits looks at far fewer rows than there are."""
+
+    def rows(self, runs: Observations) -> int:
+        """Of one refit."""
+        ...
+
+
 Fan = Callable[["Refit", Sequence[tuple[int, int]]], list[Solution]]
 METHODS: Registry[Any] = Registry("interval method")
 
@@ -172,9 +190,11 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
         fan: Applies a task to spans of replicates, in order; one after the other if not given.
     """
     runs, problem = fit.runs, fit.problem
+    method = method.lighter(runs) if isinstance(method, Heavy) else method
     count = method.count(runs)
     notes = list(_design_notes(fit))
-    size = max(1, min(_SPAN, (1 << 22) // max(1, runs.n)))
+    rows = method.rows(runs) if isinstance(method, Sparing) else runs.n
+    size = max(1, min(_SPAN, (1 << 22) // max(1, rows)))
     spans = [(begin, min(count, begin + size)) for begin in range(0, count, size)]
     task = Refit(fit, method, seed)
     found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])

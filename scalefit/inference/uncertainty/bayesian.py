@@ -10,7 +10,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.bootstrap import check_draws, percentiles
+from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
 from scalefit.inference.uncertainty.streams import BAYESIAN, uniforms
 
 

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.uncertainty import streams
 from scalefit.inference.uncertainty.base import METHODS, Interval
+from scalefit.inference.uncertainty.little import LittleBootstraps, suits
+from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
 
 
 @METHODS.add
@@ -32,6 +33,10 @@ class Bootstrap:
     def __post_init__(self) -> None:
         """Refuse a number of replicates that gives no quantiles or no end."""
         check_draws(self.draws)
+
+    def lighter(self, runs: Observations) -> Bootstrap | LittleBootstraps:
+        """Little bootstraps for very many runs."""
+        return LittleBootstraps(self.draws) if suits(runs) else self
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
@@ -55,19 +60,3 @@ class Bootstrap:
     ) -> Interval:
         """Percentiles of the draws, linearly interpolated."""
         return percentiles(estimate, values, level)
-
-
-def check_draws(draws: int) -> None:
-    """Refuse a number of replicates that gives no quantiles or no end.
-
-    Raises:
-        InputError: it is below 20 or above ten million.
-    """
-    if not 20 <= draws <= 10_000_000:
-        raise InputError(f"{draws} draws: must lie between 20 and 10,000,000")
-
-
-def percentiles(estimate: Array, values: Array, level: float) -> Interval:
-    """Interval between quantiles of draws (R, m), linearly interpolated."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
-    return Interval(estimate, values.std(axis=0, ddof=1), low, high)

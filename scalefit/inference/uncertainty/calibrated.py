@@ -11,9 +11,9 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.bootstrap import check_draws
 from scalefit.inference.uncertainty.jackknife import Jackknife
-from scalefit.inference.uncertainty.streams import STRATIFIED, uniforms
+from scalefit.inference.uncertainty.percentiles import check_draws
+from scalefit.inference.uncertainty.streams import STRATIFIED, between, words
 
 _LEAST = 3  # clusters of a stratum: fewer have little to exchange
 
@@ -46,11 +46,8 @@ class Calibrated:
         first = Jackknife().count(runs)
         left_out = Jackknife().weights(runs, seed, min(start, first), min(stop, first))
         strata = _strata(runs)
-        rows = [
-            _counts(strata, seed, b)[runs.cluster].astype(float)
-            for b in range(max(start, first), max(stop, first))
-        ]
-        return np.concatenate([left_out, np.array(rows).reshape(-1, runs.n)])
+        counts = _counts(strata, seed, max(start, first), max(stop, first))
+        return np.concatenate([left_out, counts[:, runs.cluster].astype(float)])
 
     def count(self, runs: Observations) -> int:
         """The jackknife's refits and as many draws as asked for."""
@@ -92,13 +89,13 @@ def _strata(runs: Observations) -> list[IntArray]:
     return strata
 
 
-def _counts(strata: list[IntArray], seed: int, replicate: int) -> IntArray:
-    total = sum(s.size for s in strata)
-    numbers = uniforms(seed, STRATIFIED, replicate, total)
-    counts = np.zeros(total, dtype=np.int64)
-    at = 0
-    for members in strata:
-        chosen = (numbers[at : at + members.size] * members.size).astype(np.int64)
-        np.add.at(counts, members[chosen], 1)
-        at += members.size
-    return counts
+def _counts(strata: list[IntArray], seed: int, start: int, stop: int) -> IntArray:
+    """How often each cluster is drawn in replicates `start` to `stop`, shape (stop - start, G)."""
+    members = np.concatenate(strata)
+    size = np.repeat([s.size for s in strata], [s.size for s in strata])
+    first = np.repeat(np.cumsum([0, *(s.size for s in strata[:-1])]), [s.size for s in strata])
+    numbers = between(words(seed, STRATIFIED, start, stop, members.size))
+    drawn = members[first + (numbers * size).astype(np.int64)]
+    drawn += np.arange(stop - start)[:, None] * members.size
+    counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+    return counts.reshape(stop - start, members.size)

@@ -12,7 +12,7 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.bootstrap import check_draws, percentiles
+from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
 from scalefit.inference.uncertainty.streams import PARAMETRIC, uniforms
 from scalefit.inference.uncertainty.targets import (
     fitted_target,

@@ -11,6 +11,7 @@ Words = NDArray[np.uint64]
 _BLOCK = 4  # words that one value of Philox's counter gives
 # Each use of a seed has a stream of its own; the numbers are part of what a seed means.
 BOOTSTRAP, BAYESIAN, WILD, RESIDUAL, PARAMETRIC, STRATIFIED = 1, 2, 3, 4, 5, 6
+DEALT, LITTLE = 7, 8
 
 
 def words(seed: int, use: int, start: int, stop: int, each: int) -> Words:
@@ -50,8 +51,12 @@ def below(bound: int, drawn: Words) -> IntArray:
 
 def uniforms(seed: int, use: int, replicate: int, count: int) -> Array:
     """Uniform numbers in (0, 1), shape (count,), of one replicate."""
-    raw = words(seed, use, replicate, replicate + 1, count)[0] >> np.uint64(11)
-    return np.asarray((raw.astype(float) + 0.5) * 2.0**-53)
+    return between(words(seed, use, replicate, replicate + 1, count)[0])
+
+
+def between(drawn: Words) -> Array:
+    """Words as numbers, uniform in (0, 1), same shape."""
+    return np.asarray(((drawn >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53)
 
 
 def drawn(seed: int, use: int, replicate: int, count: int, among: int) -> IntArray:

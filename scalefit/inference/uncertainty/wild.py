@@ -12,7 +12,7 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.residuals import leverage_of
 from scalefit.inference.solver import Solution, joined
 from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.bootstrap import check_draws
+from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.inference.uncertainty.sandwich import STEP, around, covariance_root
 from scalefit.inference.uncertainty.streams import WILD, drawn
 from scalefit.inference.uncertainty.targets import fitted_target, refit_to_targets

@@ -85,6 +85,30 @@ def test_the_true_law_is_preferred_and_the_wrong_one_ruled_out():
     assert "ruled out: power" in made.verdict
 
 
+def forecasts(error):
+    """Three forecasts of a decade each, all wrong by as much."""
+    one = np.ones(3)
+    return Forecasts(
+        X[10] * one, X[20] * one, one, error * one, 1e-6 * one, one.astype(int), 9 * one
+    )
+
+
+def test_a_worse_fit_that_forecasts_better_is_not_ruled_out():
+    bent = runs(1.5 + 8 * X**-0.3 + 0.05 * np.exp(-X / 1e5))
+    found = fits(bent, "power-floor", "shifted-power-floor")
+    first, second = compare(found, [NONE] * 2).laws
+    assert second.delta > 10
+    told = {first.fit.law.name: 0.02, second.fit.law.name: 0.01}
+    verdict = {}
+    for better in (0.01, 0.03):
+        told[second.fit.law.name] = better
+        verdict[better] = compare(found, [forecasts(told[f.law.name]) for f in found]).verdict
+    assert f"not ruled out: {second.fit.law.name}" in verdict[0.01]
+    assert f"{first.fit.law.name} fits best" in verdict[0.01]
+    assert verdict[0.03].endswith(f"ruled out: {second.fit.law.name}")
+    assert f"{first.fit.law.name} is preferred" in verdict[0.03]
+
+
 def test_laws_that_coincide_are_undecided():
     # Runs of a pure power law: with floor, it is the same curve with a floor near nothing.
     data = runs(11 * X**-0.08)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t as student
 
 from scalefit.inference.forecasts import noise_of
-from scalefit.pipeline import commands, documents, steps, story
+from scalefit.pipeline import commands, documents, pictures, steps, story
 from scalefit.tables import read
 
 RUNS = Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv"
@@ -90,12 +90,24 @@ def test_optima_are_written_as_computed(estimate, best):
         for name, one in (("exact_law", best.band.exact), ("new_run", best.band.new_run)):
             ends = (None, None) if gone else (one.low[k], one.high[k])
             assert (row[f"loss_{name}"]["low"], row[f"loss_{name}"]["high"]) == ends
+        for name, one in (
+            ("N", best.N_headline), ("D", best.D_headline),
+            ("tokens_per_parameter", best.ratio_headline),
+        ):  # fmt: skip
+            ends = (None, None) if gone else (one.low[k], one.high[k])
+            headline = row[f"{name}_headline"]
+            assert (headline["low"], headline["high"]) == ends
+            assert tuple(cells[f"{name}_headline_{end}"] for end in ("low", "high")) == ends
         near = [None, None] if gone else best.near[k].tolist()
         assert row["near_optimal"]["N"] == near
         assert [cells["near_optimal_N_low"], cells["near_optimal_N_high"]] == near
         assert row["decades"] == cells["decades_beyond"] == best.decades[k]
         assert row["inside"] == cells["interpolation"] == (best.decades[k] == 0)
         assert row["trust"] == cells["trust"] == best.trust[k]
+    split = best.split_error
+    assert document["split_tau"] == {
+        "value": split.tau, "source": split.source, "forecasts": split.forecasts,
+    }  # fmt: skip
     for name, one in (("N", best.exponent_N), ("D", best.exponent_D)):
         expected = {"value": one.value[0], "low": one.low[0], "high": one.high[0]}
         assert document["exponents"][name] == expected
@@ -145,8 +157,8 @@ def test_runs_are_written_with_loss_over_law_less_one(estimate):
 
 def test_the_figure_of_residuals_has_the_sign_of_the_table(estimate, monkeypatch):
     drawn = []
-    monkeypatch.setattr(story.figures, "residuals", lambda one, against: drawn.append(one))
-    story.residual_figure(estimate)
+    monkeypatch.setattr(pictures.figures, "residuals", lambda one, against: drawn.append(one))
+    pictures.residual_figure(estimate)
     rows = story.runs_table(estimate.fit.runs, estimate)
     np.testing.assert_allclose(
         drawn[0].percent, 100 * np.array(rows.column("residual").to_pylist()), atol=1e-12

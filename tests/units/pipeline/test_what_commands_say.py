@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from scalefit.config import FitSettings, LawChoice, PredictSettings, RunsSettings, Settings
 from scalefit.config import UncertaintySettings as Sure
 from scalefit.core.errors import FitError, InputError
-from scalefit.pipeline import commands, steps, story
+from scalefit.pipeline import commands, pictures, steps
 from scalefit.tables import read
 
 RUNS = str(Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv")
@@ -257,8 +257,10 @@ def test_a_loss_too_small_to_square_warns_nobody():
 def test_the_forecast_figure_has_the_sign_of_its_table(monkeypatch):
     compared = steps.compare(curve(bend=0.02), ["power", "power-floor"])
     drawn = []
-    monkeypatch.setattr(story.figures, "forecasts", lambda series, **settings: drawn.extend(series))
-    story.forecast_figure(compared, 0.9)
+    monkeypatch.setattr(
+        pictures.figures, "forecasts", lambda series, **settings: drawn.extend(series)
+    )
+    pictures.forecast_figure(compared, 0.9)
     assert len(drawn) == 2
     for series, one in zip(drawn, compared.comparison.laws, strict=True):
         told = one.forecasts

@@ -1,0 +1,25 @@
+"""Intervals between percentiles of draws, and how many draws there may be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scalefit.core.errors import InputError
+from scalefit.core.observations import Array
+from scalefit.inference.uncertainty.base import Interval
+
+
+def check_draws(draws: int) -> None:
+    """Refuse a number of replicates that gives no quantiles or no end.
+
+    Raises:
+        InputError: it is below 20 or above ten million.
+    """
+    if not 20 <= draws <= 10_000_000:
+        raise InputError(f"{draws} draws: must lie between 20 and 10,000,000")
+
+
+def percentiles(estimate: Array, values: Array, level: float) -> Interval:
+    """Interval between quantiles of draws (R, m), linearly interpolated."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
+    return Interval(estimate, values.std(axis=0, ddof=1), low, high)
