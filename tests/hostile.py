@@ -111,6 +111,9 @@ case(3, "cr.csv", "AE", GOOD.replace("\n", "\r"))
 case(4, "mixed-ends.csv", "A", GOOD.replace("\n", "\r\n", 9))
 case(5, "no-last-end.csv", "A", GOOD[:-1])
 case(6, "blank-lines.csv", "A", "\n\n" + GOOD.replace("\n", "\n\n", 12) + "\n   \n")
+case(6, "blank-lines-beyond-the-head.csv", "W", "\n" * 70_000 + GOOD.replace("\n", ",\n"),
+     "nameless-column")  # fmt: skip
+case(6, "blank-lines-then-empty-names.csv", "E", "\n" * 70_000 + ",N,D,\n,1,2,\n", "role L")
 case(7, "empty-last-column.csv", "W", GOOD.replace("\n", ",\n"), "nameless-column")
 case(8, "short-row.csv", "E", with_rows("r99,1e8,2e9"), "line 38", "3 cells")
 case(

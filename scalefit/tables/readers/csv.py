@@ -483,7 +483,8 @@ def _refuse_title(source: Source, line: int, names: tuple[str, ...]) -> None:
         InputError: it is one; the hint says how to make a table of the file.
     """
     place = f"{source.name}, line {line}"
-    if len(names) > 2 and not (names[0] or names[-1]) and "|" in _lines_of(source, line)[0]:
+    ends_empty = len(names) > 2 and not (names[0] or names[-1])
+    if ends_empty and any("|" in text for text in _lines_of(source, line, 1)):
         raise InputError(f"{source.name} is a table in Markdown", "write it as CSV")
     if any(names[1:]) or len(names) == 2:
         return
