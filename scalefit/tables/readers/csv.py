@@ -251,7 +251,11 @@ class OpenedCsv:
             told = f"{self.source.name}, line {line} (row {row}) is the header once more"
             return InputError(told, "take that line out")
         place = f"{self.source.name}, line {line} (row {row}), column {shown(name)!r}"
-        return CellError(f"{place}: {error}", error.hint, name)
+        hint = error.hint
+        if self.header.separator == ";" and "decimal point" in hint:
+            # So spreadsheets write where the comma is for decimals: one command mends it all.
+            hint = f"{hint}, and commas between cells: tr ',;' '.,' < FILE > CLEAN.csv"
+        return CellError(f"{place}: {error}", hint, name)
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and cells of each data row; blank lines are passed over."""
