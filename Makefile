@@ -22,11 +22,13 @@ test: $(VENV)/.installed-dev
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cog --check README.md
 	$(BIN)/python -m pytest -n 2
 
-# The long promises; make test holds the quick ones. Fuzzing led by coverage needs atheris, which
-# is not built for every Python and system: without it that part is skipped.
+# The long promises; make test holds the quick ones. Every forecast and coverage it measures stands
+# in verify-results/, the figures in tests/statistics/results.md. Fuzzing led by coverage needs
+# atheris, which is not built for every Python and system: without it that part is skipped.
 verify: $(VENV)/.installed-dev
 	@$(PIP) 'atheris>=3,<4' || echo "no atheris for this Python: fuzzing led by coverage is skipped"
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python tests/statistics/results.py
 
 # The side-by-side table of speed and quality, kept in benchmarks/results.md. FULL=1 runs the slow
 # rivals whole instead of scaling them from a part.

@@ -32,10 +32,11 @@ _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
 _LINE = 0.9999
-# A factor 1.5 in N* for every decade beyond the data: the median of the tables that law error was
+# Eight per cent of N* for every standard deviation of the budgets: the median of the tables that it was
 # chosen on, computed in tests/statistics/test_splits.py.
-ASSUMED_SPLIT = LawError(0.43, "assumed", 0)
+ASSUMED_SPLIT = LawError(0.08, "assumed", 0)
 _FLAT = 1e-9
+_ONE_BUDGET = 0.5  # of log C: runs spread by less have one budget
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def allocate(
     Args:
         fit: A law in N and D.
         draws: Its refits; each is solved on its own.
-        error: The law's error per decade.
+        error: The law's error at one decade.
         budgets: Training FLOP, shape (m,), positive.
-        split: The law's error about log N* per decade; the field's value if not given.
+        split: The law's error about log N*, as `split_error` finds it; the field's value if not given.
         level: Of the intervals.
         waste: Share of compute that the near-optimal range may waste.
         i_know: Answer even further beyond the data than the data span.
@@ -155,7 +156,7 @@ def allocate(
         of=lambda t: np.divide(*reversed(_split(law, t, budgets))),
     )  # fmt: skip
     reach = t_quantile((1 + level) / 2, draws.df)
-    doubt = (split.tau * away) ** 2
+    doubt = (split.tau * off_middle(budgets, fit.runs.scale)) ** 2
     return Allocation(
         budget=budgets,
         N=exact_N,
@@ -212,6 +213,15 @@ def refuse_one_line(fit: Fit) -> None:
             "told apart, so there is no best split to report",
             doubts.COLLINEAR_DESIGN.remedy,
         )
+
+
+def off_middle(budgets: Array, scale: Array) -> Array:
+    """How far budgets (m,) lie from the middle of the runs' own (n,), in standard deviations.
+
+    Of their logarithms; this is what the leverage of a regression of log N* on log C grows by.
+    """
+    known = np.log(scale)
+    return np.asarray(np.abs(np.log(budgets) - known.mean()) / max(known.std(), _ONE_BUDGET))
 
 
 def on_one_line(runs: Observations) -> bool:

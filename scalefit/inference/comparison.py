@@ -307,16 +307,18 @@ def _disagreement(
     first, best = by_fit[0], min(forecast, key=lambda r: r.rmse)
     if best.fit.law.name == first.fit.law.name:
         return tuple(notes), ()
+    parted = best.delta > _UNDECIDED
     told = f"{100 * best.rmse:.2g} % against {100 * first.rmse:.2g} %"
+    held = (
+        "AICc parts them, so that an average is not widened" if parted else "an average holds both"
+    )
     notes.append(
         doubts.RANKINGS_DISAGREE.note(
             f"{first.fit.law.name} has the least AICc, but {best.fit.law.name} forecast larger "
-            f"budgets best (error {told})"
+            f"budgets best (error {told}); {held}"
         )
     )
-    if best.delta > _UNDECIDED:
-        return tuple(notes), ()
-    return tuple(notes), (first.fit.law.name, best.fit.law.name)
+    return tuple(notes), () if parted else (first.fit.law.name, best.fit.law.name)
 
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from scalefit.core.observations import Array
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import solve
+from scalefit.inference.uncertainty.targets import fitted_target, refit_to_targets
 
 _LEVEL = 0.05
 _CHUNK = 1 << 21
+_SIGNS = np.array([-1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,18 @@ def nested_test(simple: Fit, general: Fit, *, replicates: int = 199, seed: int =
     Self & Liang 1987, JASA 82(398) (boundaries).
     """
     ratio = _ratio(simple, general)
-    runs, problem = simple.runs, simple.problem
-    residual = simple.residual
-    n = runs.n
-    swollen = residual * np.sqrt(n / max(1, n - problem.p))
-    embedded = _embedded(simple, general)
-    more = 0
-    for k in range(replicates):
+    runs, residual = simple.runs, simple.residual
+    swollen = residual * np.sqrt(runs.n / max(1, runs.n - simple.problem.p))
+    base = fitted_target(simple)
+
+    def target(k: int) -> Array:
         random = np.random.default_rng([seed, k])
-        sign = random.choice(np.array([-1.0, 1.0]), runs.clusters)[runs.cluster]
-        target = (problem.target - residual) + sign * swollen
-        low = _best_value(simple, target, simple.u[None])
-        high = _best_value(general, target, np.stack([general.u, embedded]))
-        more += 2 * (low - high) >= ratio - 1e-9
+        sign = np.asarray(random.choice(_SIGNS, runs.clusters)[runs.cluster], dtype=float)
+        return np.asarray(base + sign * swollen)
+
+    low = _best_values(simple, (simple.u,), target, replicates)
+    high = _best_values(general, (general.u, _embedded(simple, general)), target, replicates)
+    more = int((2 * (low - high) >= ratio - 1e-9).sum())
     return Nested(
         simple.law.name, general.law.name, ratio, (1 + more) / (1 + replicates), replicates
     )
@@ -113,15 +114,19 @@ def _minus_log_likelihood(fit: Fit) -> float:
     return -float(fit.objective.log_likelihood(fit.residual[None], fit.runs.weight[None])[0])
 
 
-def _best_value(fit: Fit, target: Array, starts: Array) -> float:
-    """Least minus log-likelihood of the law for another target, from some starts."""
-    problem = replace(fit.problem, target=target)
-    weight = fit.runs.weight[None]
-    ends = solve(problem, fit.objective, weight, starts, cold=False)
-    values = fit.objective.log_likelihood(
-        problem.residual(ends.u), np.repeat(weight, len(ends.u), axis=0)
-    )
-    return -float(np.max(np.where(np.isfinite(values), values, -np.inf)))
+def _best_values(
+    fit: Fit, starts: Sequence[Array], target: Callable[[int], Array], replicates: int
+) -> Array:
+    """Least minus log-likelihood of the law for each replicate's target, from some starts."""
+    targets = np.stack([target(k) for k in range(replicates)])
+    weight = np.repeat(fit.runs.weight[None], replicates, axis=0)
+    best = np.full(replicates, np.inf)
+    for start in starts:
+        ends = refit_to_targets(replace(fit, u=start), target, 0, replicates)
+        residual = fit.problem.residual(ends.u) + targets - fit.problem.target
+        values = -fit.objective.log_likelihood(residual, weight)
+        best = np.fmin(best, np.where(np.isfinite(values), values, np.inf))
+    return np.asarray(best)
 
 
 def _embedded(simple: Fit, general: Fit) -> Array:

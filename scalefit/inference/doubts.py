@@ -149,8 +149,8 @@ ASSUMED_LAW_ERROR = DOUBTS.add(
         name="assumed-law-error",
         severity="warning",
         trigger="fewer than three rolling-origin forecasts could be made from the runs",
-        meaning="How far the law is wrong per decade of extrapolation could not be measured, so "
-        "2 % of the loss per decade is assumed; this sets the width of far intervals.",
+        meaning="How far the law is wrong beyond its data could not be measured, so 2 % of the "
+        "loss at one decade is assumed; this sets the width of far intervals.",
         remedy="Add runs at more budgets.",
     )
 )

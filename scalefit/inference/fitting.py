@@ -280,6 +280,8 @@ def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArr
     """Which searches are well above a minimum that several have reached, shape (S,)."""
     value = np.where(np.isfinite(ends.value), ends.value, np.inf)
     best = slice(int(np.argmin(value)), int(np.argmin(value)) + 1)
+    if not np.isfinite(value[best]).all():
+        return np.zeros(value.shape, dtype=bool)
     measured = goal.measure(problem.residual(ends.u[best]), weight, ends.state[best])
     gap = (value - value[best]) / np.maximum(np.abs(measured.size), 1e-300)
     agreed = int((ends.converged & (gap <= _AGREE)).sum()) >= _AGREEING

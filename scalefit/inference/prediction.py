@@ -14,7 +14,7 @@ from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
-from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.forecasts import LawError, growth, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
 
 Trust = Literal["inside", "near", "far", "speculative"]
@@ -85,7 +85,7 @@ def predict(
     Args:
         fit: A usable fit.
         draws: Its refits.
-        error: The law's error per decade.
+        error: The law's error at one decade.
         points: Every input of the law to values of shape (m,), positive.
         level: Of the intervals.
         scale: Compute of each point, shape (m,); 6ND or the only input if not given.
@@ -159,7 +159,7 @@ def loss_band(
         run = (noise * typical / loss) ** 2
     else:
         run = np.full(loss.shape, noise**2)
-    law = (error.tau * decades) ** 2
+    law = (error.tau * growth(decades)) ** 2
     parts = np.stack([np.nan_to_num(exact.se) ** 2, run, law])
     total = np.maximum(parts.sum(axis=0), 1e-300)
     return Band(

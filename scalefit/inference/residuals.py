@@ -139,10 +139,15 @@ def _order(fit: Fit, residual: Array) -> Check:
 
 
 def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
-    """Whether products of the log inputs, beyond what the law can do, explain residuals."""
+    """Whether products of the log inputs, beyond what the law can do, explain residuals.
+
+    What is explained are the scores that the objective makes of the residuals: a bad run counts no
+    more than in the fit, and a sound one in full.
+
+    Source: Schrader & Hettmansperger 1980, Biometrika 67(1) (tests from M-estimates).
+    """
     extra = _curvature(fit)
-    weight = fit.runs.weight * _safe(fit, residual)
-    root = np.sqrt(weight)
+    root = np.sqrt(fit.runs.weight)
     inside = _basis((jacobian * root).T)
     rows = (extra * root).T
     rows = rows - inside @ (inside.T @ rows)
@@ -151,7 +156,7 @@ def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
     n, p, q = residual.size, inside.shape[1], outside.shape[1]
     if not q or fit.runs.clusters - p - q < 3:
         return NO_CHECK
-    right = root * residual
+    right = root * _score(fit, residual)
     right = right - inside @ (inside.T @ right)
     total = float(right @ right)
     if total <= 0:
@@ -184,12 +189,12 @@ def _curvature(fit: Fit) -> Array:
     return np.stack([a * b for a, b in combinations_with_replacement(logs, 2)])
 
 
-def _safe(fit: Fit, residual: Array) -> Array:
-    """How much the objective lets each row count, shape (n,): one for least squares."""
+def _score(fit: Fit, residual: Array) -> Array:
+    """Derivative of the objective in each residual, shape (n,): the residual for least squares."""
     objective = fit.objective if fit.problem.log_target else Gaussian()
     row, weight = residual[None], fit.runs.weight[None]
     found = objective.measure(row, weight, objective.begin(row, weight, cold=False))
-    return np.asarray(np.maximum(found.safe[0], 0.0))
+    return np.asarray(found.psi[0])
 
 
 def _basis(rows: Array) -> Array:

@@ -1,4 +1,4 @@
-"""How far earlier stages were wrong about the best split, per decade they looked ahead."""
+"""How far earlier stages were wrong about the best split, by how far off their middle it lay."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from scalefit.core.observations import Array
-from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, on_one_line
+from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, off_middle, on_one_line
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, fits_below, rate, spread_below, stages
 from scalefit.inference.uncertainty.sandwich import STEP, around
 
-_PRIOR_TOP = 1.5
+_PRIOR_TOP = 0.5
 _FEWEST = 3
 _LEAST_SHARE = 0.1
 
 
 def split_error(fit: Fit) -> LawError:
-    """Error rate of log N* per decade beyond the data, as a posterior root mean square.
+    """Error rate of log N* per standard deviation of the budgets, as a posterior r.m.s.
+
+    A law that bends otherwise than the runs is off about the slope of log N* in log C, so that
+    its error grows with the distance from the middle of the budgets, not from their end, and the
+    less the wider they are spread.
 
     Every stage's fit says where the best split of each larger budget lies; the fit to all runs,
     for which that budget is inside, says where it was. What the larger runs took from the
@@ -30,7 +34,7 @@ def split_error(fit: Fit) -> LawError:
     if len(found) < _FEWEST:
         return replace(ASSUMED_SPLIT, forecasts=len(found))
     error, variance, decades, scale = np.array(found).T
-    return LawError(rate(error, variance, decades, scale, _PRIOR_TOP), "estimated", len(found))
+    return LawError(rate(error, variance, decades, scale, top=_PRIOR_TOP), "estimated", len(found))
 
 
 def _forecasts(fit: Fit) -> list[tuple[float, float, float, float]]:
@@ -49,9 +53,8 @@ def _forecasts(fit: Fit) -> list[tuple[float, float, float, float]]:
     rows = []
     for k, c in enumerate(cuts):
         then, variance = _sizes(fit, u[k], below[k], float(scale[k]), middle, p)
-        top = float(runs.scale[below[k]].max())
         left = np.maximum(variance - known, _LEAST_SHARE * variance)
-        away = np.log10(middle / top)
+        away = off_middle(middle, runs.scale[below[k]])
         for b in range(c + 1, middle.size):
             if away[b] > 0 and np.isfinite([now[b], then[b], left[b]]).all():
                 rows.append((now[b] - then[b], left[b], away[b], middle[b]))

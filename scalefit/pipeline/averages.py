@@ -22,7 +22,6 @@ from scalefit.inference.averaging import (
 )
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked
-from scalefit.inference.criteria import effective_aicc, effective_share
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.uncertainty import draw
 from scalefit.pipeline import steps
@@ -111,13 +110,13 @@ def average(
 
 
 def _forced_weights(laws: Sequence[Ranked]) -> dict[str, float]:
-    """Akaike weights among laws that fail a gate but have a minimum."""
-    if not laws:
-        return {}
-    share = effective_share([r.fit for r in laws])
-    score = np.array([effective_aicc(r.fit, share) for r in laws])
-    raw = np.exp(-np.clip(score - score.min(), 0, 700) / 2)
-    return {r.fit.law.name: float(w) for r, w in zip(laws, raw / raw.sum(), strict=True)}
+    """Equal weights of laws that have a minimum: where none is adequate, AICc picks no winner.
+
+    It would choose the law that bends most. Equal weights are hard to beat where every forecaster
+    is wrong (Smith & Wallis 2009, Oxford Bulletin of Economics and Statistics 71(3)).
+    """
+    known = [r for r in laws if np.isfinite(r.aicc)] or laws
+    return {r.fit.law.name: 1 / len(known) for r in known}
 
 
 def _failure(one: Ranked) -> str:

@@ -125,6 +125,9 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
     if broken is not None:
         sections.insert(1, broken[0])
         document["breaks"] = broken[1]
+    many = contests.caution(compared, settings.seed)
+    sections[0] = replace(sections[0], notes=(*sections[0].notes, *many))
+    document["notes"] += documents.notes(many)
     if tests:
         found = contests.all_tests(compared, seed=settings.seed)
         sections.insert(1, contests.section(found))
@@ -478,7 +481,7 @@ def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
         kept.append(
             DOUBTS.get("assumed-law-error").note(
                 f"law error could not be measured from {error.forecasts} forecasts: "
-                f"{100 * error.tau:g} % per decade is assumed"
+                f"{100 * error.tau:g} % of the loss at one decade is assumed"
             )
         )
     about_runs = [n for n in estimate.table.notes if n.severity == "warning"]

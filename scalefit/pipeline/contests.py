@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from scalefit.core.notes import Note
 from scalefit.inference import doubts
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.contests import Contest, Guard, Nested, contest, guard, nested_test
+from scalefit.inference.fitting import Fit
 from scalefit.pipeline import documents
 from scalefit.pipeline.steps import Compared
 from scalefit.tables.reports import Section
@@ -39,13 +41,11 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
     """The tests between laws that have a minimum and are curves of their own."""
     laws = [r for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
     fits = {r.fit.law.name: r.fit for r in laws}
-    nested = tuple(
-        nested_test(fits[simple], general, replicates=replicates, seed=seed)
-        for general in fits.values()
-        for simple in general.law.holds
-        if simple in fits
-    )
     names = list(fits)
+    nested = tuple(
+        nested_test(fits[simple], fits[general], replicates=replicates, seed=seed)
+        for general, simple in _pairs(fits)
+    )
     first = fits[names[0]] if names else None
     contests = tuple(
         contest(first, fits[name])
@@ -54,6 +54,27 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
     )
     guarded = guard(list(fits.values()), seed=seed) if len(fits) > 1 else None
     return Tested(nested, contests, guarded, names[0] if names else "")
+
+
+def caution(compared: Compared, seed: int = 0) -> tuple[Note, ...]:
+    """With more than ten laws, how likely chance alone makes the best of them as good."""
+    fits = [r.fit for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
+    return _many(guard(fits, seed=seed)) if len(fits) > _MANY else ()
+
+
+def _pairs(fits: Mapping[str, Fit]) -> list[tuple[str, str]]:
+    """Each law with its next special cases; the first law with all of them, and they with it."""
+    first = next(iter(fits), "")
+    found = []
+    for general, fit in fits.items():
+        held = [name for name in fit.law.holds if name in fits]
+        between = {name for other in held for name in fits[other].law.holds}
+        found += [
+            (general, simple)
+            for simple in held
+            if simple not in between or first in (general, simple)
+        ]
+    return found
 
 
 def conclusion(found: Tested) -> str:
@@ -122,7 +143,6 @@ def section(found: Tested) -> Section:
         lead=(f"By these tests: {conclusion(found)}.",) if conclusion(found) else (),
         header=("question", "seen", "p", "verdict"),
         rows=tuple(rows),
-        notes=_notes(found),
         footer=(
             "Special cases: likelihood ratio, p from refits to runs simulated from the special "
             "case. Others: Vuong's test with Schwarz's correction and Clarke's sign test; decided "
@@ -132,10 +152,7 @@ def section(found: Tested) -> Section:
     )
 
 
-def _notes(found: Tested) -> tuple[Note, ...]:
-    if found.guarded is None or found.guarded.laws < _MANY:
-        return ()
-    one = found.guarded
+def _many(one: Guard) -> tuple[Note, ...]:
     return (
         doubts.MANY_LAWS.note(
             f"{one.laws + 1} laws compared; the winner's margin over {one.reference} is expected "

@@ -289,7 +289,6 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
     rows = tuple(
         (
             s.law,
-            str(s.groups),
             f"{s.median:.4f}",
             f"{s.mean:.4f}",
             str(s.best),
@@ -297,7 +296,6 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
             str(s.beyond),
             str(s.against),
             _percent(s.coverage),
-            _percent(s.trusting),
             f"±{100 * s.width:.2g} %" if np.isfinite(s.width) else "–",
         )
         for s in found
@@ -311,19 +309,23 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
         name="holdout",
         heading=f"{len(groups)} groups, {total} rows with {held.column} = {held.value} held out",
         header=(
-            "law", "groups", "median", "mean", "best", "> 2x best", "> 2x least mean",
-            "no worse", "covered", "if right", "width",
+            "law", "median", "mean", "best", "far", "beyond", "against", "covered", "width",
         ),
         rows=rows,
-        numeric=frozenset(range(1, 11)),
+        numeric=frozenset(range(1, 9)),
         table=pa.table({key: [getattr(s, key) for s in found] for key in Standing.__annotations__}),
         footer=(
             "Errors are root mean square log errors of the held-out rows of a group; median and "
-            "mean are over groups. Best: no fixed law does better there. > 2x best: more than "
-            f"twice the best fixed law of that very group; > 2x least mean: more than twice "
-            f"{by_mean}, the fixed law of least mean error. No worse: than {by_median}, the fixed "
-            "law of least median error. Covered: rows inside the headline interval; if right: "
-            "inside the interval that trusts the law; width: median half-width of the headline.",
+            "mean are over groups. Best: groups in which no fixed law does better. Far: more than "
+            "twice the fixed law that turned out best in that very group. Beyond: more than twice "
+            f"{by_mean}, the fixed law of least mean error. Against: no worse than {by_median}, "
+            "the fixed law of least median error. Covered: rows inside the headline interval; "
+            "width: its median half-width.",
+            *(
+                f"{s.law} has no score in {len(groups) - s.groups} groups."
+                for s in found
+                if s.groups < len(groups)
+            ),
         ),
     )  # fmt: skip
 

@@ -40,6 +40,7 @@ from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
 
 _AXES = ("x", "C", "N", "D")
+_MOST_BREAKS = 2  # that are tried unasked
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,12 @@ class Estimate:
 
     @cached_property
     def law_error(self) -> LawError:
-        """How far the law is wrong per decade beyond its data."""
+        """How far the law is wrong beyond its data."""
         return law_error(self.forecasts)
 
     @cached_property
     def split_error(self) -> LawError:
-        """How far the law is wrong about the best split, per decade beyond its data."""
+        """How far the law is wrong about the best split, per standard deviation of the budgets."""
         return split_error(self.fit)
 
 
@@ -484,14 +485,17 @@ class Compared:
 
 
 def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
-    """Every law whose inputs the table has; laws of one input only where there is one axis."""
+    """Every law whose inputs the table has; laws of one input only where there is one axis.
+
+    More than two breaks are tried only where they are asked for by name (method.md 1.6).
+    """
     roles = set(table.table.column_names)
     one_axis = bool(x) or not {"N", "D"} <= roles
     return tuple(
         law
         for law in LAWS
-        if (law.inputs == ("x",) and one_axis)
-        or (law.inputs != ("x",) and set(law.inputs) <= roles)
+        if len(law.breaks) <= _MOST_BREAKS
+        and (one_axis if law.inputs == ("x",) else set(law.inputs) <= roles)
     )
 
 

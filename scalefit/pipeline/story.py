@@ -294,14 +294,12 @@ def law_words(estimate: Estimate, found: Prediction | Allocation) -> str:
 
 def law_error_words(error: LawError) -> str:
     """Where the headline's width comes from."""
-    if error.source == "assumed":
-        return (
-            f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % "
-            "of the loss per decade beyond the data, assumed because these runs cannot show it."
-        )
+    how = "assumed because these runs cannot show it"
+    if error.source == "estimated":
+        how = f"estimated from {error.forecasts} earlier forecasts"
     return (
         f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % of "
-        f"the loss per decade beyond the data, estimated from {error.forecasts} earlier forecasts."
+        f"the loss at one decade beyond the data (power 3/2 of the distance), {how}."
     )
 
 
@@ -310,7 +308,10 @@ def split_error_words(error: LawError) -> str:
     how = "assumed because these runs cannot show it"
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts of N*"
-    return f"N* and D*: parameters, and a factor {math.exp(error.tau):.2g} per decade, {how}."
+    return (
+        f"N* and D*: parameters, and a law error of {100 * math.expm1(error.tau):.2g} % for each "
+        f"standard deviation of the runs' budgets (in logs) that one is off their middle, {how}."
+    )
 
 
 def optimum_section(estimate: Estimate, found: Allocation) -> Section:

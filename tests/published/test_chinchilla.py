@@ -3,11 +3,13 @@
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from simulated import observations
 
+import scalefit
 from scalefit.inference.allocation import allocate
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
@@ -154,6 +156,26 @@ def test_student_t_hardly_notices_the_five_outliers(runs, all_runs):
         assert named(found)["beta"] == pytest.approx(beta, abs=0.001)
         assert named(found)["E"] == pytest.approx(e, abs=0.001)
         assert split(found).ratio.value[0] == pytest.approx(ratio, abs=0.1)
+
+
+def test_a_fit_of_all_245_names_the_five_and_what_changes_without_them(table):
+    columns = {name: table[name] for name in ("params", "tokens", "loss")}
+    found = scalefit.fit(scalefit.read(pa.table(columns)), "chinchilla")
+    (note,) = [n for n in found.notes if n.code == "objectives-disagree"]
+    words, without = note.message.split("without rows")
+    five = set(np.flatnonzero(table["outlier_in_paper"] == "True") + 1)
+    named = {int(word) for word in without.split("they say")[0].split(", ")}
+    assert len(five) == 5
+    assert five <= named
+    assert len(named) <= 7
+
+    def three(text):
+        """What the three objectives say of tokens per parameter at the largest budget."""
+        told = text.split("tokens_per_parameter")[1].split(";")[0]
+        return [float(number) for number in told.split(" / ")]
+
+    assert max(three(words)) > 5 * min(three(words))
+    assert max(three(without)) < 1.15 * min(three(without))
 
 
 def test_least_squares_and_huber_are_carried_off_by_the_five(all_runs):

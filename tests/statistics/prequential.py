@@ -1,7 +1,7 @@
 """What would have been forecast at every earlier stage of real projects, and how it turned out."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ LAW = LAWS.get("chinchilla")
 FEWEST_RUNS, FEWEST_BUDGETS = 10, 3
 HEADER = (
     "table", "cut", "runs_below", "scale", "decades", "rows", "error", "se_law", "se_new",
-    "se_headline", "reach", "tau", "tau_source",
+    "se_headline", "reach", "df", "tau", "tau_source", "refused",
 )  # fmt: skip
 
 
@@ -31,17 +31,27 @@ class Told:
         table: Where it comes from.
         decades: Distance beyond the cut.
         error: Log of actual over forecast.
+        exact: Half-width of the interval of the mean that trusts the law.
         plain: Half-width of the interval for one new run that trusts the law.
         headline: Half-width of the headline.
-        reach: Quantile of t that both hold.
+        reach: Quantile of t that all hold.
+        df: Its degrees of freedom.
+        refused: Whether it lies further beyond the cut than the data below it span.
     """
 
     table: np.ndarray
     decades: np.ndarray
     error: np.ndarray
+    exact: np.ndarray
     plain: np.ndarray
     headline: np.ndarray
     reach: np.ndarray
+    df: np.ndarray
+    refused: np.ndarray
+
+    def given(self):
+        """Those that scalefit gives unasked; from further ahead it refuses."""
+        return replace(self, **{k: v[~self.refused] for k, v in self.__dict__.items()})
 
     def covered(self, width, chosen=None):
         """Share of the errors within the half-widths."""
@@ -76,11 +86,12 @@ def _stage(name, above, found, drawn, error):
     miss = np.log(above.loss / band.loss)
     reach = t_quantile(0.975, drawn.df)
     top = float(found.runs.scale.max())
+    span = float(np.log10(top / found.runs.scale.min()))
     return [
         (
             name, top, found.runs.n, float(above.scale[i]), float(away[i]), 1, float(miss[i]),
             float(band.exact.se[i]), float(band.new_run.se[i]), float(band.headline.se[i]), reach,
-            error.tau, error.source,
+            drawn.df, error.tau, error.source, int(away[i] > span),
         )
         for i in range(above.n)
     ]  # fmt: skip
@@ -94,9 +105,12 @@ def told(rows):
         table=np.array(columns["table"]),
         decades=np.array(columns["decades"]),
         error=np.array(columns["error"]),
+        exact=reach * np.array(columns["se_law"]),
         plain=reach * np.array(columns["se_new"]),
         headline=reach * np.array(columns["se_headline"]),
         reach=reach,
+        df=np.array(columns["df"]),
+        refused=np.array(columns["refused"], dtype=bool),
     )
 
 

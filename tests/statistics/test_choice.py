@@ -3,7 +3,7 @@
 Method.md 4 D: one input over three decades, noise 0.5 % of the loss. The average with its headline
 must cover the true curve a decade beyond in at least 93 % of sets with 15 runs or more, stay within
 3 % two decades beyond where the truth is a power law with floor, and refuse eight runs across a
-break in their middle.
+break in their middle. Tests between laws must keep their size where checkpoints share an error.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from simulated import observations
 
 from scalefit.inference.averaging import average_predictions
 from scalefit.inference.comparison import compare
+from scalefit.inference.contests import contest, guard, nested_test
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
 from scalefit.inference.prediction import predict
@@ -58,28 +59,84 @@ def averaged(truth, n, seed):
     return average_predictions(parts, names, weight / weight.sum(), made.disagreeing).band
 
 
+SETS = 25
+# Fewer than four scales lie beyond that break: the slope to be extended is not measured, and most
+# sets must be refused (method.md 1.6).
+UNMEASURED = "break in the last half decade"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [15, 30])
 @pytest.mark.parametrize("name", TRUTHS)
-def test_the_average_covers_the_truth_a_decade_beyond(name, n):
-    truth, sets = TRUTHS[name], 25
-    bands = [averaged(truth, n, seed) for seed in range(sets)]
+def test_the_average_covers_the_truth_a_decade_beyond(name, n, record_property):
+    truth = TRUTHS[name]
+    bands = [averaged(truth, n, seed) for seed in range(SETS)]
     kept = [band for band in bands if band is not None]
     true = truth(FAR["x"])
     inside = np.array([(b.headline.low <= true) & (true <= b.headline.high) for b in kept])
     error = np.array([np.abs(np.log(b.loss / true)) for b in kept])
-    print(  # noqa: T201
-        f"{name}, n = {n}: covered {inside.mean(axis=0).round(2)}, median error "
-        f"{np.median(error, axis=0).round(4)}, refused {sets - len(kept)} of {sets}"
-    )
-    # Two misses of 25 are no evidence against 93 %, four are.
-    assert inside[:, 0].sum() >= len(kept) - 3
+    inside, error = inside.reshape(-1, 2), error.reshape(-1, 2)
+    told = f"{name}, n = {n}: refused {SETS - len(kept)} of {SETS}"
+    if kept:
+        told += (
+            f"; covered {inside.mean(axis=0).round(2)} at 10x and 100x, error median "
+            f"{np.median(error, axis=0).round(4)}, 95 % {np.quantile(error, 0.95, axis=0).round(4)}"
+        )
+    record_property("table", told)
+    # Three misses of 25 are no evidence against 93 %, nor is one of a few.
+    assert inside[:, 0].sum() >= len(kept) - max(1, int(0.12 * len(kept)))
+    if name != UNMEASURED:
+        assert len(kept) >= SETS - 1
     if name == "power + floor":
         assert np.quantile(error[:, 1], 0.95) <= 0.03
 
 
 @pytest.mark.slow
-def test_eight_runs_across_a_break_are_refused():
+def test_eight_runs_across_a_break_are_refused(record_property):
     refused = [averaged(TRUTHS["break mid-range"], 8, seed) is None for seed in range(20)]
-    print(f"refused {sum(refused)} of 20")  # noqa: T201
+    record_property("table", f"break mid-range, n = 8: refused {sum(refused)} of 20")
     assert sum(refused) >= 18
+
+
+def checkpoints(alpha, beta, seed):
+    """Twenty runs of four checkpoints each, whose errors a run shares."""
+    random = np.random.default_rng([seed, 77])
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 3e9, 5), np.geomspace(2e9, 6e10, 4)))
+    share = np.array([0.4, 0.6, 0.8, 1.0])
+    run = np.repeat(np.arange(n.size), share.size)
+    N, D = n[run], np.tile(share, n.size) * d[run]
+    shared = 0.004 * random.standard_normal(n.size)[run]
+    noise = shared + 0.0015 * random.standard_normal(N.size)
+    a, b = 0.4 * 5e8**alpha, 0.4 * 1e10**beta
+    loss = (1.8 + a * N**-alpha + b * D**-beta) * np.exp(noise)
+    return observations({"N": N, "D": D}, loss, cluster=run), observations({"N": N, "D": D}, loss)
+
+
+@pytest.mark.slow
+def test_tests_between_laws_count_runs_and_not_checkpoints(record_property):
+    """False alarms at 5 %, power, and the trap: rows taken as runs find what is not there."""
+    laws = [LAWS.get(name) for name in ("chinchilla-tied", "chinchilla", "kaplan")]
+    found = {"size": [], "by row": [], "power": [], "kaplan": [], "chance": []}
+    for seed in range(60):
+        by_run, by_row = checkpoints(0.34, 0.34, seed)
+        for words, runs in (("size", by_run), ("by row", by_row)):
+            tied, free = (fit(law, runs) for law in laws[:2])
+            tested = nested_test(tied, free, replicates=59, seed=seed)
+            found[words].append(tested.p_value <= 0.05)
+            if words == "size":
+                found["chance"].append(guard([tied, free], seed=seed).p_value <= 0.05)
+        apart, _ = checkpoints(0.25, 0.6, seed)
+        tied, free, kaplan = (fit(law, apart) for law in laws)
+        found["power"].append(nested_test(tied, free, replicates=59, seed=seed).p_value <= 0.05)
+        found["kaplan"].append(contest(free, kaplan).verdict == "chinchilla")
+    share = {words: float(np.mean(one)) for words, one in found.items()}
+    record_property(
+        "table",
+        f"tied against free exponents, 60 sets of 20 runs x 4 checkpoints: size {share['size']:.2f}"
+        f" (rows taken as runs {share['by row']:.2f}), power {share['power']:.2f}; best of many "
+        f"{share['chance']:.2f}; Vuong and Clarke find kaplan worse {share['kaplan']:.2f}",
+    )
+    assert share["size"] <= 0.13
+    assert share["by row"] > share["size"] + 0.1
+    assert share["chance"] <= 0.13
+    assert share["power"] >= 0.7

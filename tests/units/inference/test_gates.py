@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 from simulated import observations
 
 from scalefit.inference.criteria import (
     aicc,
     effective_aicc,
     effective_share,
+    serial_aicc,
     serial_correlation,
     von_neumann_p,
 )
@@ -20,6 +22,7 @@ from scalefit.inference.gates import (
     runs_fall,
     structure_p,
 )
+from scalefit.inference.objectives import Gaussian
 from scalefit.inference.profile import deviance_at, prediction_se
 from scalefit.laws import LAWS
 
@@ -186,3 +189,51 @@ def test_every_gate_gives_a_reason(gate):
     assert found.gate == gate
     assert found.passed
     assert found.detail
+
+
+def drifting(n, carried, sd=0.004, seed=0):
+    """Noise that carries over from each row to the next."""
+    fresh = sd * np.random.default_rng(seed).standard_normal(n)
+    for k in range(1, n):
+        fresh[k] = carried * fresh[k - 1] + np.sqrt(1 - carried**2) * fresh[k]
+    return np.exp(fresh)
+
+
+def test_aicc_under_carried_errors_is_that_of_the_normal_autoregression():
+    runs = observations({"x": X}, (1.5 + 8 * X**-0.3) * drifting(30, 0.8))
+    found = fit(LAWS.get("power-floor"), runs, objective=Gaussian())
+    apart = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+
+    def told(carried):
+        shape = carried**apart
+        scale = found.residual @ np.linalg.solve(shape, found.residual) / 30
+        return multivariate_normal(cov=shape * scale).logpdf(found.residual)
+
+    best = max(told(carried) for carried in np.linspace(0, 0.98, 50))
+    k = 5  # three parameters, the scale, and what is carried over
+    assert serial_aicc(found) == pytest.approx(2 * k - 2 * best + 2 * k * (k + 1) / (30 - k - 1))
+    assert serial_aicc(found) < aicc(found) - 10
+
+
+def test_independent_errors_carry_nothing_over():
+    assert aicc(FLOOR) - 3 < serial_aicc(FLOOR) <= aicc(FLOOR)
+
+
+def test_a_break_that_a_plain_law_overlooks_is_held_against_it():
+    x = np.geomspace(1e3, 1e6, 30)
+    loss = 12 * x**-0.1 * ((1 + (x / 5e5) ** (1 / 0.3)) / 2) ** (-0.25 * 0.3)
+    for seed in range(3):
+        jitter = noise(30, 0.005, seed)
+        plain, broken = (one(name, loss * jitter, x) for name in ("power", "broken-power"))
+        found = judged("breaks", plain, [broken])
+        assert not found.passed
+        assert "the runs break at" in found.detail
+
+
+def test_noise_that_drifts_is_no_break():
+    passed = []
+    for seed in range(12):
+        loss = (1.5 + 8 * X**-0.3) * drifting(30, 0.9, seed=seed)
+        plain, broken = one("power-floor", loss), one("broken-power", loss)
+        passed.append(judged("breaks", plain, [broken]).passed)
+    assert sum(passed) >= 11

@@ -67,7 +67,7 @@ def test_variances_add_in_log_loss(fitted, drawn):
     parameters = (n - 1) / n * ((values - middle) ** 2).sum()
     # Least squares: the unbiased noise of one run.
     noise = (fitted.residual**2).sum() / (fitted.runs.n - 3)
-    law = (0.02 * 2) ** 2
+    law = 0.02**2 * 2**3
     reach = student.ppf(0.975, fitted.runs.n - 1)
     for interval, variance in (
         (made.band.exact, parameters),

@@ -6,7 +6,7 @@ from simulated import observations
 from test_forecasts import TRUTH, design, swept
 
 from scalefit.core.tails import t_quantile
-from scalefit.inference.allocation import ASSUMED_SPLIT, allocate
+from scalefit.inference.allocation import ASSUMED_SPLIT, allocate, off_middle
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.split_error import split_error
@@ -44,19 +44,28 @@ def test_too_few_budgets_leave_the_value_of_the_field():
 
 
 def test_the_headline_of_the_split_holds_that_of_the_exact_law(found):
+    middle = float(np.exp(np.log(found.runs.scale).mean()))
     made = allocate(
-        found, draw(found, Jackknife()), TAU, np.array([5e20, 1e22, 1e23]),
+        found, draw(found, Jackknife()), TAU, np.array([middle, 1e22, 1e23]),
         split=LawError(0.3, "estimated", 9), i_know=True,
     )  # fmt: skip
     for exact, headline in (
         (made.N, made.N_headline), (made.D, made.D_headline), (made.ratio, made.ratio_headline),
     ):  # fmt: skip
-        assert headline.low[0] == pytest.approx(exact.low[0], rel=1e-12)
+        assert headline.low[0] == pytest.approx(exact.low[0], rel=1e-9)
         assert (headline.low[1:] < exact.low[1:]).all()
         assert (headline.high[1:] > exact.high[1:]).all()
     far = np.log(made.N_headline.high / made.N.value)
     near = np.log(made.N.high / made.N.value)
     reach = t_quantile(0.975, made.df)
     np.testing.assert_allclose(
-        far**2 - near**2, (reach * 0.3 * made.decades) ** 2, rtol=1e-9, atol=1e-12
-    )
+        far**2 - near**2,
+        (reach * 0.3 * off_middle(made.budget, found.runs.scale)) ** 2,
+        rtol=1e-9, atol=1e-12,
+    )  # fmt: skip
+
+
+def test_one_budget_is_no_spread_to_measure_by():
+    alone = np.full(9, 1e20)
+    assert off_middle(np.array([1e20]), alone)[0] == 0
+    assert off_middle(np.array([1e21]), alone)[0] == pytest.approx(np.log(10) / 0.5)

@@ -1,7 +1,10 @@
 """What tests between laws come to, in one sentence."""
 
+from pathlib import Path
+
 import pytest
 
+import scalefit
 from scalefit.inference.contests import Contest, Guard, Nested
 from scalefit.pipeline import contests
 
@@ -50,3 +53,13 @@ def test_the_least_p_of_so_many_replicates_is_a_bound(p, words):
     assert (
         contests.section(contests.Tested((nested("b", "a", p),), (), None, "a")).rows[0][2] == words
     )
+
+
+def test_many_laws_are_held_against_the_best_unasked(monkeypatch):
+    runs = scalefit.read(Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv")
+    compared = scalefit.compare(runs, ["chinchilla", "chinchilla-tied", "coupled"])
+    assert contests.caution(compared) == ()
+    monkeypatch.setattr(contests, "_MANY", 2)
+    (note,) = contests.caution(compared)
+    assert note.code == "many-laws"
+    assert "3 laws compared" in note.message
