@@ -111,6 +111,9 @@ case(3, "cr.csv", "AE", GOOD.replace("\n", "\r"))
 case(4, "mixed-ends.csv", "A", GOOD.replace("\n", "\r\n", 9))
 case(5, "no-last-end.csv", "A", GOOD[:-1])
 case(6, "blank-lines.csv", "A", "\n\n" + GOOD.replace("\n", "\n\n", 12) + "\n   \n")
+case(6, "blank-lines-beyond-the-head.csv", "W", "\n" * 70_000 + GOOD.replace("\n", ",\n"),
+     "nameless-column")  # fmt: skip
+case(6, "blank-lines-then-empty-names.csv", "E", "\n" * 70_000 + ",N,D,\n,1,2,\n", "role L")
 case(7, "empty-last-column.csv", "W", GOOD.replace("\n", ",\n"), "nameless-column")
 case(8, "short-row.csv", "E", with_rows("r99,1e8,2e9"), "line 38", "3 cells")
 case(
@@ -127,7 +130,8 @@ case(11, "quoted-newline-then-bad.csv", "E", with_cell("bad").replace("r7,", '"r
 case(12, "unclosed-quote.csv", "E", GOOD.replace("r20,", '"r20,'), "line 21", "quote")
 case(12, "unclosed-quote-at-end.csv", "E", GOOD + '"r99,1,2,3', "line 38", "quote")
 case(12, "two-unclosed.csv", "E", GOOD.replace("r5,", '"r5,').replace("r20,", '"r20,'), "line 6")
-case(13, "decimal-commas.csv", "E", "N;D;loss\n1e8;2e9;3,21\n1e9;2e9;2,9\n", "line 2", "3,21")
+case(13, "decimal-commas.csv", "E", "N;D;loss\n1e8;2e9;3,21\n1e9;2e9;2,9\n",
+     "line 2", "3,21", "tr ',;'")  # fmt: skip
 case(14, "tabs.tsv", "A", GOOD.replace(",", "\t"))
 # The list asks for an error; the separator is taken and told instead, which helps more.
 case(15, "tabs.csv", "W", GOOD.replace(",", "\t"), "separator-guessed")

@@ -152,7 +152,7 @@ def ingest(settings: Settings, paths: Sequence[str], keep: Sequence[str] = ()) -
     )
     section = Section(
         name="runs",
-        heading=f"{joined.num_rows} runs from {len(tables)} source{'s' * (len(tables) > 1)}",
+        heading=f"{counted(joined.num_rows, 'row')} from {counted(len(tables), 'source')}",
         lead=(f"{sum(t.rows_read for t in tables)} rows read, {lost} left out.",),
         header=("column", "unit", "filled in"),
         rows=tuple(_described(stamped, name) for name in stamped.column_names),

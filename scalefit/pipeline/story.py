@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import as_precise_as, human
+from scalefit.core.numbers import as_precise_as, counted, human
 from scalefit.core.observations import Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.comparison import Ranked, trimmed_rms
@@ -35,7 +35,7 @@ def runs_section(table: RunTable, runs: Observations) -> Section:
         rows.append((role, f"derived: {rule}", *_range(table, role)))
     lead = [
         f"{table.rows_read} rows read, {runs.n} used, {len(table.excluded)} excluded; "
-        f"{runs.clusters} independent runs."
+        f"{counted(runs.clusters, 'independent run')}."
     ]
     reasons: dict[str, int] = {}
     for one in table.excluded:

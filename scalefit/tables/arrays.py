@@ -12,6 +12,7 @@ from scalefit.core.observations import Array, IntArray
 
 Mask = NDArray[np.bool_]
 _NO_FLOATS: Any = pa.array([], pa.float64())
+_NO_VALUES = np.frombuffer(b"", np.float64)
 
 
 def floats(column: pa.ChunkedArray[Any]) -> Array:
@@ -19,10 +20,11 @@ def floats(column: pa.ChunkedArray[Any]) -> Array:
     filled = [chunk for chunk in column.chunks if len(chunk)]
     # A single chunk needs no copy, which matters for ten million rows.
     whole = filled[0] if len(filled) == 1 else pa.concat_arrays([_NO_FLOATS, *filled])
-    # A buffer may be longer than its values, and an offset says where they start.
-    data = whole.buffers()[1] if len(whole) else b""
-    values = np.frombuffer(memoryview(data or b""), np.float64)
-    values = values[whole.offset : whole.offset + len(whole)]
+    data = whole.buffers()[1]
+    if data is None or not len(whole):
+        return _NO_VALUES
+    # A buffer may be longer than its values by any number of bytes; an offset says where they are.
+    values = np.frombuffer(memoryview(data), np.float64, len(whole), whole.offset * 8)
     if whole.null_count:
         return np.where(flags(pa.chunked_array([whole.is_null()])), np.nan, values)
     return values

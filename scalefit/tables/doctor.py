@@ -342,8 +342,8 @@ def _trajectories(chart: _Chart) -> Iterator[Note]:
         runs, counts = np.unique(chart.run, return_counts=True)
         if counts.max() > 1:
             yield doubts.CHECKPOINTS.note(
-                f"{chart.row.size} rows belong to {runs.size} runs, up to {counts.max()} each;"
-                " only runs are independent: use --last or --cluster run"
+                f"{chart.row.size} rows belong to {counted(runs.size, 'run')}, up to {counts.max()}"
+                " each; only runs are independent: use --last or --cluster run"
             )
         return
     if not {"N", "D"} <= set(chart.values) or chart.row.size < 20:

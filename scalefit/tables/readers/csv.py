@@ -251,7 +251,11 @@ class OpenedCsv:
             told = f"{self.source.name}, line {line} (row {row}) is the header once more"
             return InputError(told, "take that line out")
         place = f"{self.source.name}, line {line} (row {row}), column {shown(name)!r}"
-        return CellError(f"{place}: {error}", error.hint, name)
+        hint = error.hint
+        if self.header.separator == ";" and "decimal point" in hint:
+            # So spreadsheets write where the comma is for decimals: one command mends it all.
+            hint = f"{hint}, and commas between cells: tr ',;' '.,' < FILE > CLEAN.csv"
+        return CellError(f"{place}: {error}", hint, name)
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and cells of each data row; blank lines are passed over."""
@@ -483,7 +487,8 @@ def _refuse_title(source: Source, line: int, names: tuple[str, ...]) -> None:
         InputError: it is one; the hint says how to make a table of the file.
     """
     place = f"{source.name}, line {line}"
-    if len(names) > 2 and not (names[0] or names[-1]) and "|" in _lines_of(source, line)[0]:
+    ends_empty = len(names) > 2 and not (names[0] or names[-1])
+    if ends_empty and any("|" in text for text in _lines_of(source, line, 1)):
         raise InputError(f"{source.name} is a table in Markdown", "write it as CSV")
     if any(names[1:]) or len(names) == 2:
         return

@@ -79,7 +79,7 @@ class OpenedJson:
 
 @dataclass(frozen=True)
 class Json:
-    """JSON lines, or a list of objects; the keys of nested objects are joined by dots."""
+    """JSON lines, a list of objects, or one document; nested keys are joined by dots."""
 
     name: str = "json"
     suffixes: tuple[str, ...] = (".json", ".jsonl", ".ndjson")

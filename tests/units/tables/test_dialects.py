@@ -114,6 +114,13 @@ DIALECTS = {
     "compute and data alone": (
         "budget,num_tokens,CrossEntropyLoss", "1.2e16,2e9,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
     ),
+    "number signs": (
+        "Model,#Params(M),# tokens (B),Final val loss", "a,1,2,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+    ),
+    "losses in words": (
+        "model,parameters,tokens,Validation cross-entropy loss (nats/token)",
+        "a,1e6,2e9,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
+    ),
     "steps and batch": (
         "N,train_steps,tokens_per_step,loss", "1e6,1e4,2e5,3.5", (1e6, 2e9, 1.2e16, 3.5), NATS,
     ),

@@ -629,3 +629,12 @@ def test_a_bad_cell_of_a_document_is_named_by_its_record(tmp_path):
     path.write_text(json.dumps({"N": [1e6, "seven"], "loss": [3, 2]}))
     with pytest.raises(InputError, match=r"line 1 \(row 2\), column 'N': 'seven'"):
         read(path)
+
+
+def test_a_buffer_of_any_length_holds_its_values(tmp_path):
+    # Found by fuzzing: bytes behind the last value need not fill another one.
+    long = pa.py_buffer(np.array([9.0, 1e6, 2e6]).tobytes() + b"abc")
+    column = pa.Array.from_buffers(pa.float64(), 2, [None, long], offset=1)
+    assert floats(pa.chunked_array([column])).tolist() == [1e6, 2e6]
+    assert floats(pa.chunked_array([], pa.float64())).size == 0
+    assert np.isnan(floats(pa.chunked_array([pa.nulls(3, pa.float64())]))).all()

@@ -689,6 +689,12 @@ def test_a_folder_without_a_log_says_what_would_be_one(tmp_path):
     with pytest.raises(InputError, match="without a log") as caught:
         read(tmp_path)
     assert caught.value.hint == f"give the table in it: {tmp_path / 'runs.csv'}"
+    (tmp_path / "more.csv").write_text("N,L\n1,2\n")
+    with pytest.raises(InputError, match="without a log") as caught:
+        read(tmp_path)
+    assert f"such as {tmp_path / 'more.csv'}, or join them with scalefit ingest" in (
+        caught.value.hint
+    )
 
 
 def test_the_hash_is_that_of_every_file_that_was_read(tmp_path):
