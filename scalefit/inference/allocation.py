@@ -48,7 +48,7 @@ class Allocation:
         N: Parameters, shape (m,), with interval if the law is exactly right.
         D: Tokens, likewise.
         ratio: Tokens per parameter, likewise.
-        N_headline: The same with the law's own error about the split beyond the data.
+        N_headline: The same with the law's own error about the split.
         D_headline: Likewise.
         ratio_headline: Likewise.
         band: Loss at the optimum with its three intervals.

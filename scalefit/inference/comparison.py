@@ -45,6 +45,7 @@ class Ranked:
         forecasts: Its rolling-origin forecasts.
         same_as: The simpler law that draws the same curve, if there is one; it is counted there.
         left_out: Forecasts of each budget from all the others, where they were asked for.
+        groups_out: The same of each group of runs, where the runs have groups.
     """
 
     fit: Fit
@@ -56,6 +57,7 @@ class Ranked:
     forecasts: Forecasts
     same_as: str = ""
     left_out: Forecasts | None = None
+    groups_out: Forecasts | None = None
 
     @property
     def adequate(self) -> bool:

@@ -86,8 +86,19 @@ def crps_normal(error: Array, sd: Array) -> Array:
 
 def leave_one_out(fit: Fit) -> Forecasts:
     """Each whole budget forecast from all the others, the smallest and the largest included."""
+    return _left_out(fit, budgets(fit.runs.scale))
+
+
+def leave_one_group_out(fit: Fit) -> Forecasts | None:
+    """Each group of runs forecast from all the others; None where runs know of no groups."""
+    if "group" not in fit.runs.beside:
+        return None
+    return _left_out(fit, np.unique(fit.runs.beside["group"], return_inverse=True)[1])
+
+
+def _left_out(fit: Fit, label: IntArray) -> Forecasts:
+    """Mean error of the rows of each label, by the fit to all the others."""
     runs, p = fit.runs, fit.problem.p
-    label: IntArray = budgets(runs.scale)
     count = int(label.max(initial=0)) + 1
     kept = [
         b

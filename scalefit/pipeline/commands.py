@@ -119,6 +119,7 @@ def compare(settings: Settings, rank: str = "aicc", *, tests: bool = False) -> O
     sections = [
         *story.comparison_sections(compared, level),
         story.leave_out_section(compared, level),
+        *filter(None, [story.leave_group_out_section(compared, level)]),
     ]
     document = documents.compare_document(compared, settings.seed, level)
     broken = breaks.section_and_document(compared)

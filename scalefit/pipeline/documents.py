@@ -313,6 +313,7 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "by_distance": _by_distance(told, level),
                 },
                 "leave_one_out": _by_distance(ranked.left_out, level),
+                "leave_one_group_out": _by_distance(ranked.groups_out, level),
                 "notes": notes(fit.notes),
             }
         )
@@ -335,6 +336,7 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "level": level, "z": None, "crps": None, "by_distance": [],
                 },
                 "leave_one_out": [],
+                "leave_one_group_out": [],
                 "notes": [],
             }
         )  # fmt: skip

@@ -26,7 +26,7 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
 from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_of, rolling_origin
 from scalefit.inference.objectives import parse_objective
-from scalefit.inference.scores import leave_one_out
+from scalefit.inference.scores import leave_one_group_out, leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.split_error import split_error
 from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
@@ -581,6 +581,9 @@ def compare(
         rank=rank,
     )
     if leave_out:
-        whole = tuple(replace(r, left_out=leave_one_out(r.fit)) for r in ranked.laws)
+        whole = tuple(
+            replace(r, left_out=leave_one_out(r.fit), groups_out=leave_one_group_out(r.fit))
+            for r in ranked.laws
+        )
         ranked = replace(ranked, laws=whole)
     return Compared(ranked, unfitted, runs, observations, roles)

@@ -14,7 +14,7 @@ from scalefit.core.numbers import as_precise_as, counted, human
 from scalefit.core.observations import Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.comparison import Ranked, trimmed_rms
-from scalefit.inference.forecasts import LawError, noise_of
+from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.scores import Score, score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
@@ -410,24 +410,36 @@ def comparison_sections(compared: Compared, level: float) -> tuple[Section, Sect
 
 def leave_out_section(compared: Compared, level: float) -> Section:
     """Each budget forecast from all the others, by distance from them."""
-    rows: list[tuple[str, ...]] = []
-    for one in compared.comparison.laws:
-        if one.left_out is None:
-            continue
-        rows += [
-            (one.fit.law.name, words.removesuffix(" decades"), *_score_cells(part))
-            for words, part in score_by_distance(one.left_out, level).items()
-        ]
+    laws = {r.fit.law.name: r.left_out for r in compared.comparison.laws}
+    return _left_out("budget", laws, level, ", larger and smaller")
+
+
+def leave_group_out_section(compared: Compared, level: float) -> Section | None:
+    """Each group of runs forecast from all the others; None where runs know of no groups."""
+    laws = {r.fit.law.name: r.groups_out for r in compared.comparison.laws}
+    known = any(told is not None for told in laws.values())
+    return _left_out("group", laws, level) if known else None
+
+
+def _left_out(
+    unit: str, laws: Mapping[str, Forecasts | None], level: float, which: str = ""
+) -> Section:
+    rows = [
+        (name, words.removesuffix(" decades"), *_score_cells(part))
+        for name, told in laws.items()
+        if told is not None
+        for words, part in score_by_distance(told, level).items()
+    ]
     header = ("law", "decades", *_SCORES)
     return Section(
-        name="leave-one-out",
-        heading="Leaving each budget out",
+        name="leave-one-out" if unit == "budget" else f"leave-one-{unit}-out",
+        heading=f"Leaving each {unit} out",
         header=header if rows else (),
         rows=tuple(rows),
         numeric=frozenset(range(2, len(header))),
-        footer=("Each budget forecast from all the others, larger and smaller; columns as above.",)
+        footer=(f"Each {unit} forecast from all the others{which}; columns as above.",)
         if rows
-        else ("Too few budgets to leave one out.",),
+        else (f"Too few {unit}s to leave one out.",),
     )
 
 

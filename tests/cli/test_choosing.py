@@ -157,3 +157,18 @@ def test_a_roll_out_needs_budgets(tmp_path):
     done = scalefit("rollout", runs, check=False)
     assert done.returncode == 2
     assert "at least three" in done.stderr
+
+
+def test_a_column_of_groups_is_left_out_group_by_group(tmp_path):
+    runs = tmp_path / "families.csv"
+    rows = [
+        (name, x, (1.5 + 8 * x**-0.3) * (1.02 if name == "c" else 1) * (1 + 0.001 * (x % 3 - 1)))
+        for name in "abcd"
+        for x in (1000, 3001, 9002, 27000, 81001, 243002)
+    ]
+    runs.write_text("family,x,y\n" + "".join(f"{n},{x},{y!r}\n" for n, x, y in rows))
+    found = document("compare", runs, "--law", "power-floor", "--law", "power")
+    told = {law["law"]: law["leave_one_group_out"] for law in found["laws"]}
+    assert sum(part["forecasts"] for part in told["power-floor"]) == 4
+    page = scalefit("compare", runs, "--law", "power-floor", "--law", "power")
+    assert "Leaving each group out" in page.stdout

@@ -1,5 +1,7 @@
 """Scores of forecasts: by hand, and by numerical integration."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -8,7 +10,13 @@ from simulated import observations
 
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import Forecasts
-from scalefit.inference.scores import crps_normal, leave_one_out, score, score_by_distance
+from scalefit.inference.scores import (
+    crps_normal,
+    leave_one_group_out,
+    leave_one_out,
+    score,
+    score_by_distance,
+)
 from scalefit.laws import LAWS
 
 
@@ -68,3 +76,28 @@ def test_too_few_budgets_leave_nothing_out():
     x = np.tile([1e2, 1e4], 10)
     runs = observations({"x": x}, 1.5 + 8 * x**-0.3 + 1e-3 * np.arange(20))
     assert leave_one_out(fit(LAWS.get("power"), runs)).count == 0
+
+
+def grouped(offset):
+    """Four groups over the same scales, one of which is worse by a share of the loss."""
+    random = np.random.default_rng(5)
+    x = np.tile(np.geomspace(1e3, 1e6, 12), 4)
+    group = np.repeat(np.arange(4.0), 12)
+    loss = (1.5 + 8 * x**-0.3) * np.exp(offset * (group == 2) + 0.002 * random.standard_normal(48))
+    runs = observations({"x": x, "group": group}, loss)
+    codes = runs.inputs["group"]
+    return replace(runs, inputs={"x": runs.inputs["x"]}, beside={"group": codes})
+
+
+def test_a_group_of_its_own_shows_when_it_is_left_out():
+    law = LAWS.get("power-floor")
+    alike, apart = (leave_one_group_out(fit(law, grouped(offset))) for offset in (0.0, 0.02))
+    assert alike.count == apart.count == 4
+    assert list(apart.rows) == [12] * 4
+    assert apart.error[2] == pytest.approx(0.02, abs=0.002)
+    assert score(alike, 0.95).z < 2 < 5 < score(apart, 0.95).z
+
+
+def test_without_groups_none_is_left_out():
+    runs = replace(grouped(0.0), beside={})
+    assert leave_one_group_out(fit(LAWS.get("power-floor"), runs)) is None
