@@ -4,13 +4,15 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalefit.config import LawChoice, Settings, load
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import parse_human, shown
+
+if TYPE_CHECKING:
+    from scalefit.config import LawChoice, Settings
 
 _DATA, _FIT, _SURE, _OUT = "Data", "Fit", "Uncertainty", "Output"
 
@@ -292,8 +294,11 @@ def _check_format(path: Path) -> None:
     format_for(path)
 
 
-def settings_of(given: dict[str, Any]) -> Settings:
+def settings_of(given: dict[str, Any]) -> "Settings":
     """Settings from the config file, if one is named, with the flags on top."""
+    # Here, since whoever asks for help needs no settings.
+    from scalefit.config import Settings, load
+
     base = load(given["config"]) if given["config"] is not None else Settings()
     runs = _over(
         base.runs,
@@ -388,7 +393,11 @@ def _over(base: Any, **given: Any) -> Any:
     return replace(base, **{k: v for k, v in given.items() if v is not None})
 
 
-def _laws(base: Settings, names: list[str] | None, x: str | None) -> tuple[LawChoice, ...] | None:
+def _laws(
+    base: "Settings", names: list[str] | None, x: str | None
+) -> "tuple[LawChoice, ...] | None":
+    from scalefit.config import LawChoice
+
     if names:
         return tuple(LawChoice(name, x or "") for name in names)
     if x:
