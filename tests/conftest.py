@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ GUARD = str(Path(__file__).parent / "guard")
 sys.path.append(GUARD)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [GUARD, os.environ.get("PYTHONPATH")]))
 import nonetwork  # noqa: E402, F401  (its import is its work)
+
+# A shell that starts us in the background has us ignore Ctrl-C, and what we start with us.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
