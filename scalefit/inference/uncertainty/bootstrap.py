@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, Observations
 from scalefit.inference.uncertainty import streams
-from scalefit.inference.uncertainty.base import METHODS, Interval
+from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.little import LittleBootstraps, suits
-from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
+from scalefit.inference.uncertainty.percentiles import Percentiles
 
 
 @METHODS.add
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Percentiles):
     """Pairs bootstrap over clusters with percentile intervals.
 
     Attributes:
@@ -28,11 +27,6 @@ class Bootstrap:
 
     name: ClassVar[str] = "bootstrap"
     words: ClassVar[str] = "cluster-bootstrap-percentile"
-    draws: int = 2000
-
-    def __post_init__(self) -> None:
-        """Refuse a number of replicates that gives no quantiles or no end."""
-        check_draws(self.draws)
 
     def lighter(self, runs: Observations) -> Bootstrap | LittleBootstraps:
         """Little bootstraps for very many runs."""
@@ -46,17 +40,3 @@ class Bootstrap:
         drawn += np.arange(stop - start)[:, None] * runs.clusters
         counts = np.bincount(drawn.ravel(), minlength=(stop - start) * runs.clusters)
         return counts.reshape(stop - start, -1)[:, runs.cluster].astype(float)
-
-    def count(self, runs: Observations) -> int:
-        """As many as asked for."""
-        return self.draws
-
-    def df(self, runs: Observations) -> float:
-        """None are used."""
-        return math.inf
-
-    def interval(
-        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
-    ) -> Interval:
-        """Percentiles of the draws, linearly interpolated."""
-        return percentiles(estimate, values, level)

@@ -13,8 +13,7 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.uncertainty import streams
-from scalefit.inference.uncertainty.base import Interval
-from scalefit.inference.uncertainty.percentiles import percentiles
+from scalefit.inference.uncertainty.percentiles import Percentiles
 
 _FROM_ROWS = 100_000
 _FROM_CLUSTERS = 25_000  # so many that no two little sets share one
@@ -28,7 +27,7 @@ def suits(runs: Observations) -> bool:
 
 
 @dataclass(frozen=True)
-class LittleBootstraps:
+class LittleBootstraps(Percentiles):
     """Bootstraps of little sets of clusters, each weighed as heavily as all clusters together.
 
     Every draw is the estimate, moved by what a draw of a little set differs from that set's own
@@ -43,7 +42,6 @@ class LittleBootstraps:
 
     name: ClassVar[str] = "bootstrap"
     words: ClassVar[str] = "bag-of-little-bootstraps-percentile"
-    draws: int = 2000
 
     def rows(self, runs: Observations) -> int:
         """Of a little set, about."""
@@ -57,20 +55,6 @@ class LittleBootstraps:
             first, last = max(start, number * each), min(stop, (number + 1) * each)
             parts.append(_of_one_set(fit, seed, number, first, last))
         return joined(parts)
-
-    def count(self, runs: Observations) -> int:
-        """As many as asked for."""
-        return self.draws
-
-    def df(self, runs: Observations) -> float:
-        """None are used."""
-        return math.inf
-
-    def interval(
-        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
-    ) -> Interval:
-        """Percentiles of the draws of all sets."""
-        return percentiles(estimate, values, level)
 
 
 def _size(clusters: int) -> int:

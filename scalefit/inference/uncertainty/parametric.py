@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
-from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
+from scalefit.inference.uncertainty.base import METHODS
+from scalefit.inference.uncertainty.percentiles import Percentiles
 from scalefit.inference.uncertainty.streams import PARAMETRIC, uniforms
 from scalefit.inference.uncertainty.targets import (
     fitted_target,
@@ -23,7 +23,7 @@ from scalefit.inference.uncertainty.targets import (
 
 @METHODS.add
 @dataclass(frozen=True)
-class Parametric:
+class Parametric(Percentiles):
     """Noise of the fitted distribution, percentiles; as good as that distribution.
 
     Attributes:
@@ -34,11 +34,6 @@ class Parametric:
 
     name: ClassVar[str] = "parametric"
     words: ClassVar[str] = "parametric-bootstrap-percentile"
-    draws: int = 2000
-
-    def __post_init__(self) -> None:
-        """Refuse a number of replicates that gives no quantiles or no end."""
-        check_draws(self.draws)
 
     def refits(self, fit: Fit, seed: int, start: int, stop: int) -> Solution:
         """Fits to the law's losses with noise: Student's t of a t fit, else normal."""
@@ -51,20 +46,6 @@ class Parametric:
         return refit_to_targets(
             fit, lambda b: base + scale * _noise(uniforms(seed, PARAMETRIC, b, n), nu), start, stop
         )
-
-    def count(self, runs: Observations) -> int:
-        """As many as asked for."""
-        return self.draws
-
-    def df(self, runs: Observations) -> float:
-        """None are used."""
-        return math.inf
-
-    def interval(
-        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
-    ) -> Interval:
-        """Percentiles of the draws."""
-        return percentiles(estimate, values, level)
 
 
 def _noise(probability: Array, nu: float) -> Array:

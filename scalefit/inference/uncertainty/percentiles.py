@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.uncertainty.base import Interval
 
 
@@ -23,3 +26,32 @@ def percentiles(estimate: Array, values: Array, level: float) -> Interval:
     """Interval between quantiles of draws (R, m), linearly interpolated."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
     return Interval(estimate, values.std(axis=0, ddof=1), low, high)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """What methods share whose intervals lie between percentiles of as many draws as asked for.
+
+    Attributes:
+        draws: Number of replicates.
+    """
+
+    draws: int = 2000
+
+    def __post_init__(self) -> None:
+        """Refuse a number of replicates that gives no quantiles or no end."""
+        check_draws(self.draws)
+
+    def count(self, runs: Observations) -> int:
+        """As many as asked for."""
+        return self.draws
+
+    def df(self, runs: Observations) -> float:
+        """None are used."""
+        return math.inf
+
+    def interval(
+        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
+    ) -> Interval:
+        """Percentiles of the draws, linearly interpolated."""
+        return percentiles(estimate, values, level)

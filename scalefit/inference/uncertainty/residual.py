@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
-from scalefit.inference.uncertainty.base import METHODS, Interval
-from scalefit.inference.uncertainty.percentiles import check_draws, percentiles
+from scalefit.inference.uncertainty.base import METHODS
+from scalefit.inference.uncertainty.percentiles import Percentiles
 from scalefit.inference.uncertainty.streams import RESIDUAL, drawn
 from scalefit.inference.uncertainty.targets import (
     fitted_target,
@@ -23,7 +21,7 @@ from scalefit.inference.uncertainty.targets import (
 
 @METHODS.add
 @dataclass(frozen=True)
-class ResidualBootstrap:
+class ResidualBootstrap(Percentiles):
     """Centred residuals drawn with replacement, percentiles; wrong where scatter is uneven.
 
     Attributes:
@@ -34,11 +32,6 @@ class ResidualBootstrap:
 
     name: ClassVar[str] = "residual"
     words: ClassVar[str] = "residual-bootstrap-percentile"
-    draws: int = 2000
-
-    def __post_init__(self) -> None:
-        """Refuse a number of replicates that gives no quantiles or no end."""
-        check_draws(self.draws)
 
     def refits(self, fit: Fit, seed: int, start: int, stop: int) -> Solution:
         """Fits to the law's losses with other rows' residuals."""
@@ -50,17 +43,3 @@ class ResidualBootstrap:
         return refit_to_targets(
             fit, lambda b: base + residual[drawn(seed, RESIDUAL, b, n, n)], start, stop
         )
-
-    def count(self, runs: Observations) -> int:
-        """As many as asked for."""
-        return self.draws
-
-    def df(self, runs: Observations) -> float:
-        """None are used."""
-        return math.inf
-
-    def interval(
-        self, estimate: Array, values: Array, number: IntArray, level: float, df: float
-    ) -> Interval:
-        """Percentiles of the draws."""
-        return percentiles(estimate, values, level)
