@@ -72,26 +72,55 @@ class LawError:
     forecasts: int
 
 
-def rolling_origin(fit: Fit) -> Forecasts:
-    """Fit below every cut that holds enough runs, and forecast every budget above it.
+@dataclass(frozen=True)
+class Stages:
+    """A fit gone back to: what it would have been below every cut that holds enough runs.
+
+    Attributes:
+        label: Budget of each run, shape (n,).
+        cuts: Largest budget that was known at each stage, shape (K,).
+        below: Runs that were known, shape (K, n).
+        u: Search vectors then, shape (K, p).
+        scale: Scales of the residuals then, shape (K,).
+    """
+
+    label: IntArray
+    cuts: tuple[int, ...]
+    below: np.ndarray
+    u: Array
+    scale: Array
+
+
+def stages(fit: Fit) -> Stages:
+    """All earlier stages of the runs of a fit; there are none where budgets or runs are few."""
+    label = budgets(fit.runs.scale)
+    last = int(label.max(initial=0))
+    cuts = tuple(c for c in range(2, last) if _enough(fit.runs, label <= c, fit.problem.p))
+    below = label <= np.array(cuts, dtype=np.int64)[:, None]
+    if not cuts:
+        return Stages(label, cuts, below, np.empty((0, fit.problem.p)), np.empty(0))
+    return Stages(label, cuts, below, *fits_below(fit, below))
+
+
+def rolling_origin(fit: Fit, past: Stages | None = None) -> Forecasts:
+    """Forecast every budget from the fits below every cut under it; `past` if they are known.
 
     Source: Tashman 2000, International Journal of Forecasting 16(4) (rolling origin).
     """
     runs, p = fit.runs, fit.problem.p
-    label, cuts = stages(fit)
+    past = past or stages(fit)
+    label, below, u, scale = past.label, past.below, past.u, past.scale
     last = int(label.max(initial=0))
-    if not cuts:
+    if not past.cuts:
         empty = np.empty(0)
         return Forecasts(empty, empty, empty, empty, empty, np.empty(0, dtype=np.int64), empty)
-    below = np.array([label <= c for c in cuts])
-    u, scale = fits_below(fit, below)
     rows: list[tuple[float, ...]] = []
     residual, jacobian = fit.problem.evaluate(u)
     if not fit.problem.log_target:
         # Forecast errors are compared across budgets relative to the loss.
         predicted = fit.problem.target - residual
         residual = np.log(fit.problem.target) - np.log(np.maximum(predicted, 1e-300))
-    for k, c in enumerate(cuts):
+    for k, c in enumerate(past.cuts):
         covariance, noise = spread_below(fit, below[k], u[k], float(scale[k]), p)
         for b in range(c + 1, last + 1):
             at = (label == b) & (runs.weight > 0)
@@ -117,13 +146,6 @@ def rolling_origin(fit: Fit) -> Forecasts:
         rows=columns[5].astype(np.int64),
         df=columns[6],
     )
-
-
-def stages(fit: Fit) -> tuple[IntArray, list[int]]:
-    """Budget of each run, shape (n,), and the budgets up to which enough runs lie to fit."""
-    label = budgets(fit.runs.scale)
-    last = int(label.max(initial=0))
-    return label, [c for c in range(2, last) if _enough(fit.runs, label <= c, fit.problem.p)]
 
 
 def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scalefit.core.observations import Array
 from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, off_middle, on_one_line
 from scalefit.inference.fitting import Fit
-from scalefit.inference.forecasts import LawError, fits_below, rate, spread_below, stages
+from scalefit.inference.forecasts import LawError, Stages, rate, spread_below, stages
 from scalefit.inference.uncertainty.sandwich import STEP, around
 
 _PRIOR_TOP = 0.5
@@ -17,7 +17,7 @@ _FEWEST = 3
 _LEAST_SHARE = 0.1
 
 
-def split_error(fit: Fit) -> LawError:
+def split_error(fit: Fit, past: Stages | None = None) -> LawError:
     """Error rate of log N* per standard deviation of the budgets, as a posterior r.m.s.
 
     A law that bends otherwise than the runs is off about the slope of log N* in log C, so that
@@ -26,33 +26,30 @@ def split_error(fit: Fit) -> LawError:
 
     Every stage's fit says where the best split of each larger budget lies; the fit to all runs,
     for which that budget is inside, says where it was. What the larger runs took from the
-    stage's own variance is what a right law would be off by.
+    stage's own variance is what a right law would be off by. `past` are the stages if known.
 
     Source: variance of the difference of nested estimates, Hausman 1978, Econometrica 46(6).
     """
-    found = _forecasts(fit)
+    found = _forecasts(fit, past)
     if len(found) < _FEWEST:
         return replace(ASSUMED_SPLIT, forecasts=len(found))
     error, variance, decades, scale = np.array(found).T
     return LawError(rate(error, variance, decades, scale, top=_PRIOR_TOP), "estimated", len(found))
 
 
-def _forecasts(fit: Fit) -> list[tuple[float, float, float, float]]:
+def _forecasts(fit: Fit, past: Stages | None) -> list[tuple[float, float, float, float]]:
     """Error of log N*, its variance, the distance and the budget of every forecast."""
     runs, p = fit.runs, fit.problem.p
     if fit.law.inputs != ("N", "D") or runs.scale_name != "C" or on_one_line(runs):
         return []
-    label, cuts = stages(fit)
-    if not cuts:
-        return []
-    below = np.array([label <= c for c in cuts])
-    u, scale = fits_below(fit, below)
+    past = past or stages(fit)
+    label, below = past.label, past.below
     middle = np.array([np.exp(np.log(runs.scale[label == b]).mean()) for b in np.unique(label)])
     everything = np.ones(runs.n, dtype=bool)
     now, known = _sizes(fit, fit.u, everything, fit.scale, middle, p)
     rows = []
-    for k, c in enumerate(cuts):
-        then, variance = _sizes(fit, u[k], below[k], float(scale[k]), middle, p)
+    for k, c in enumerate(past.cuts):
+        then, variance = _sizes(fit, past.u[k], below[k], float(past.scale[k]), middle, p)
         left = np.maximum(variance - known, _LEAST_SHARE * variance)
         away = off_middle(middle, runs.scale[below[k]])
         for b in range(c + 1, middle.size):

@@ -39,8 +39,7 @@ class Tested:
 
 def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Tested:
     """The tests between laws that have a minimum and are curves of their own."""
-    laws = [r for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
-    fits = {r.fit.law.name: r.fit for r in laws}
+    fits = _curves(compared)
     names = list(fits)
     nested = tuple(
         nested_test(fits[simple], fits[general], replicates=replicates, seed=seed)
@@ -58,8 +57,14 @@ def all_tests(compared: Compared, *, replicates: int = 199, seed: int = 0) -> Te
 
 def caution(compared: Compared, seed: int = 0) -> tuple[Note, ...]:
     """With more than ten laws, how likely chance alone makes the best of them as good."""
-    fits = [r.fit for r in compared.comparison.laws if r.fit.status in USABLE and not r.same_as]
+    fits = list(_curves(compared).values())
     return _many(guard(fits, seed=seed)) if len(fits) > _MANY else ()
+
+
+def _curves(compared: Compared) -> dict[str, Fit]:
+    """Fits by law that have a minimum and are curves of their own, best first."""
+    laws = compared.comparison.laws
+    return {r.fit.law.name: r.fit for r in laws if r.fit.status in USABLE and not r.same_as}
 
 
 def _pairs(fits: Mapping[str, Fit]) -> list[tuple[str, str]]:

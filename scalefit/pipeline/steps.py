@@ -24,7 +24,15 @@ from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.forecasts import Forecasts, LawError, law_error, noise_of, rolling_origin
+from scalefit.inference.forecasts import (
+    Forecasts,
+    LawError,
+    Stages,
+    law_error,
+    noise_of,
+    rolling_origin,
+    stages,
+)
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.scores import leave_one_group_out, leave_one_out
 from scalefit.inference.solver import Solution
@@ -140,7 +148,7 @@ class Estimate:
     @cached_property
     def forecasts(self) -> Forecasts:
         """What the law would have forecast at each earlier stage."""
-        return self.told if self.told is not None else rolling_origin(self.fit)
+        return self.told if self.told is not None else rolling_origin(self.fit, self.stages)
 
     @cached_property
     def law_error(self) -> LawError:
@@ -148,9 +156,14 @@ class Estimate:
         return law_error(self.forecasts)
 
     @cached_property
+    def stages(self) -> Stages:
+        """What the fit would have been at earlier stages of the runs."""
+        return stages(self.fit)
+
+    @cached_property
     def split_error(self) -> LawError:
         """How far the law is wrong about the best split, per standard deviation of the budgets."""
-        return split_error(self.fit)
+        return split_error(self.fit, self.stages)
 
 
 def _column(i: int) -> Quantity:

@@ -8,8 +8,8 @@ from test_forecasts import TRUTH, design, swept
 from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import ASSUMED_SPLIT, allocate, off_middle
 from scalefit.inference.fitting import fit
-from scalefit.inference.forecasts import LawError
-from scalefit.inference.split_error import split_error
+from scalefit.inference.forecasts import LawError, stages
+from scalefit.inference.split_error import _forecasts, split_error
 from scalefit.inference.uncertainty import draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.laws import LAWS
@@ -55,14 +55,35 @@ def test_the_headline_of_the_split_holds_that_of_the_exact_law(found):
         assert headline.low[0] == pytest.approx(exact.low[0], rel=1e-9)
         assert (headline.low[1:] < exact.low[1:]).all()
         assert (headline.high[1:] > exact.high[1:]).all()
-    far = np.log(made.N_headline.high / made.N.value)
-    near = np.log(made.N.high / made.N.value)
     reach = t_quantile(0.975, made.df)
-    np.testing.assert_allclose(
-        far**2 - near**2,
-        (reach * 0.3 * off_middle(made.budget, found.runs.scale)) ** 2,
-        rtol=1e-9, atol=1e-12,
-    )  # fmt: skip
+    # D/N is off by twice what N is, the other way.
+    for exact, headline, times in (
+        (made.N, made.N_headline, 1), (made.D, made.D_headline, 1),
+        (made.ratio, made.ratio_headline, 2),
+    ):  # fmt: skip
+        far, near = (np.log(one.high / one.value) for one in (headline, exact))
+        np.testing.assert_allclose(
+            far**2 - near**2,
+            (reach * 0.3 * times * off_middle(made.budget, found.runs.scale)) ** 2,
+            rtol=1e-9, atol=1e-12,
+        )  # fmt: skip
+
+
+def test_distance_from_the_middle_is_in_standard_deviations_of_log_compute():
+    # Two budgets, two decades apart: their middle is 1e19 and one deviation is a decade.
+    budgets = np.array([1e19, 1e21, 1e16])
+    found = off_middle(budgets, np.array([1e18, 1e20, 1e18, 1e20]))
+    np.testing.assert_allclose(found, [0, 2, 3], atol=1e-12)
+
+
+def test_each_stage_measures_the_distance_by_the_runs_it_had(found):
+    past = stages(found)
+    told = _forecasts(found, past)
+    assert len(told) == sum(int(past.label.max()) - cut for cut in past.cuts)
+    first = told[: int(past.label.max()) - past.cuts[0]]
+    known = np.log10(found.runs.scale[past.below[0]])
+    for _, _, away, budget in first:
+        assert away == pytest.approx(abs(np.log10(budget) - known.mean()) / known.std())
 
 
 def test_one_budget_is_no_spread_to_measure_by():
