@@ -74,11 +74,12 @@ def test_a_right_fit_is_called_usable(fits):
 
 def test_residual_sums_of_squares_agree_to_ten_digits(fits):
     # Lanczos1 is generated without noise: its certified sum lies below rounding (NIST's own page).
-    # Lanczos2's, 2e-11, rests on residuals of 1e-6: ten digits are rounding, nine are the solver's.
+    # Lanczos2's, 2e-11, rests on residuals of 1e-6 of values of 1: the tenth digit is rounding and
+    # differs from processor to processor; nine are the solver's.
     poor = {}
     for (name, start), found in fits.items():
         digits = nist.digits(found.value, nist.CERTIFIED[name]["rss"])
-        if name != "Lanczos1" and digits < (9.9 if name == "Lanczos2" else 10):
+        if name != "Lanczos1" and digits < (9 if name == "Lanczos2" else 10):
             poor[name, start] = digits
     assert poor == {}
 
