@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.fitting import Fit
 
@@ -144,7 +145,7 @@ def serial_correlation(fit: Fit) -> float:
     r = ordered_residual(fit)
     if r.size < 4 or not np.isfinite(r).all() or not r.any():
         return 0.0
-    reach = 4 * float(np.median(np.abs(r))) / 0.6745
+    reach = 4 * float(median(np.abs(r))) / 0.6745
     r = np.clip(r, -reach, reach) if reach > 0 else r
     return float(np.clip((r[1:] * r[:-1]).sum() / (r**2).sum(), 0.0, 0.99))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.tails import f_tail
@@ -149,7 +150,7 @@ def _look_like_checkpoints(fit: Fit) -> bool:
     if not same.any() or rising[same].mean() < _RISING:
         return False
     pairs = np.stack([residual[1:][same], residual[:-1][same]])
-    bound = 3 * float(np.median(np.abs(residual))) / 0.6745
+    bound = 3 * float(median(np.abs(residual))) / 0.6745
     pairs = np.clip(pairs, -bound, bound)
     return bool(pairs.std(axis=1).min() > 0 and np.corrcoef(pairs)[0, 1] > _TRAILING)
 
@@ -171,7 +172,7 @@ def weighed_by_loss_se(fit: Fit, noise: float) -> tuple[Observations, Note] | No
     known = np.isfinite(error) & (error >= 0)
     if not known.any():
         return None
-    error = np.where(known, error, np.median(error[known])) ** 2
+    error = np.where(known, error, median(error[known])) ** 2
     floor = pure_error(runs)
     total = noise**2
     own = floor.sd**2 if floor.df >= 3 else total - float(np.mean(error))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array, Observations
+from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference import doubts
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
@@ -39,6 +39,7 @@ _AGREE = 1e-6  # of the objective: ends nearer than this are one minimum
 _RIVAL = 1e-2  # of the objective: what is further above the best is no rival of it
 _WIDENED = 3  # of the simpler law's searches, what the law adds is tried beside so many
 _STUBBORN = 3
+_PATIENCE = 200, 2000  # evaluations for each stubborn search from the beginning
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def fit(
     else:
         from scalefit.inference.solvers import SOLVERS
 
-        first = begin if starts is not None else _best(problem, goal, weight, begin, _STUBBORN)
+        first = (
+            begin if starts is not None else begin[_best(problem, goal, weight, begin, _STUBBORN)]
+        )
         ends = SOLVERS.get(solver)().solve(problem, goal, runs.weight, first)
     if not np.isfinite(ends.value).any():
         raise FitError(
@@ -145,13 +148,15 @@ def fit(
             "check the inputs' units, or give starts inside the law's bounds",
         )
     u, value, certificate = _concluded(problem, goal, weight, ends, polished=solver == "scalefit")
-    if solver == "scalefit" and certificate.status not in USABLE:
-        # The quick search ended nowhere: the stubborn one may still find the way.
-        first = _best(problem, goal, weight, begin, _STUBBORN)
-        again = solve_in_trust_region(
-            problem, goal, weight, np.concatenate([first, u[None]]) if starts is None else first
-        )
-        ends = joined([ends, again])
+    for limit in _PATIENCE if solver == "scalefit" else ():
+        if certificate.status in USABLE:
+            break
+        # The quick search ended nowhere: the stubborn one may still find the way, from where it
+        # stands or from the beginning.
+        first = begin[_best(problem, goal, weight, begin, _STUBBORN)]
+        here = solve_in_trust_region(problem, goal, weight, u[None])
+        there = solve_in_trust_region(problem, goal, weight, first, limit=limit)
+        ends = joined([ends, here, there])
         u, value, certificate = _concluded(problem, goal, weight, ends, polished=True)
     residual = problem.residual(u[None])
     return Fit(
@@ -251,12 +256,12 @@ def _own_starts(
     begin = problem.search(_own_starts(within, runs, goal, fix, bound))
     weight = runs.weight[None, :]
     ends = _search(problem, goal, weight, begin, keep_all=False)
-    best = _best(problem, goal, weight, ends.u, _WIDENED)
+    best = ends.u[_best(problem, goal, weight, ends.u, _WIDENED)]
     return np.concatenate([widened(law, problem.theta(best), runs, goal.log_target), own])
 
 
-def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> Array:
-    """The `count` starts of lowest objective, but few of those that draw one and the same curve."""
+def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> IntArray:
+    """Numbers of the `count` lowest of u, but few of those that draw one and the same curve."""
     every = max(1, problem.n // _CURVE_ROWS)
     values, curves = [], []
     for part in np.array_split(u, max(1, len(u) // 64)):
@@ -273,7 +278,7 @@ def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> A
         if company[k] < _AGREEING and len(chosen) < count:
             chosen.append(k)
             company[k:] += np.abs(curve[k:] - curve[k]).max(axis=1) <= near
-    return np.asarray(u[order[chosen]])
+    return np.asarray(order[chosen])
 
 
 def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArray[np.bool_]:
@@ -296,13 +301,23 @@ def _search(
         return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
     # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
     exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
-    u, many = begin, 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
-    for keep, limit in _ROUNDS[1:] if exact else _ROUNDS:
-        u = _best(problem, goal, weight, u, max(keep, many))
-        ends = solve(problem, goal, weight, u, cold=True, limit=limit)
-        u, many = ends.u, 0
+    many = 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
+    rounds = _ROUNDS[1:] if exact else _ROUNDS
+    u = begin[_best(problem, goal, weight, begin, max(rounds[0][0], many))]
+    ends = solve(problem, goal, weight, u, cold=True, limit=rounds[0][1])
+    if exact:
+        ends = ends.take(~_beaten(problem, goal, weight, ends))
+    for keep, limit in rounds[1:]:
+        ends = ends.take(_best(problem, goal, weight, ends.u, keep))
+        # Beginning anew, mild at first, may lead out of a small basin; from an exact grid what has
+        # converged is where it belongs.
+        short = ~ends.converged | (not exact)
+        if short.any():
+            longer = solve(problem, goal, weight, ends.u[short], cold=True, limit=limit)
+            ends = joined([ends.take(~short), longer])
         if limit == _LONG:
-            u = u[~_beaten(problem, goal, weight, ends)]
+            ends = ends.take(~_beaten(problem, goal, weight, ends))
+    u = ends.u
     value = np.where(np.isfinite(ends.value), ends.value, np.inf)
     best = np.arange(len(u)) == np.argmin(value)
     if ends.converged[best].all():

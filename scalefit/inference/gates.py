@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.tails import f_tail
@@ -301,7 +302,7 @@ def runs_fall(runs: Observations) -> bool:
     """Whether the median loss falls from each third of the scales to the next."""
     order = np.argsort(runs.scale, kind="stable")
     thirds = np.array_split(runs.loss[order], 3)
-    medians = [float(np.median(part)) for part in thirds if part.size]
+    medians = [float(median(part)) for part in thirds if part.size]
     return all(later < earlier for earlier, later in pairwise(medians))
 
 

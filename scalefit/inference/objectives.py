@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from scalefit.core.errors import InputError, UnknownName
+from scalefit.core.median import median
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
 from scalefit.inference.blocks import sum_over
@@ -349,7 +350,7 @@ class Huber:
         """With an automatic delta replaced by its value for residuals of shape (n,)."""
         if self.delta is not None:
             return self
-        spread = 1.4826 * float(np.median(np.abs(residual)))
+        spread = 1.4826 * float(median(np.abs(residual)))
         return replace(self, delta=max(1.345 * spread, _SMALLEST_SCALE))
 
     def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
@@ -390,9 +391,7 @@ class Huber:
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Median absolute residual as the sigma of a normal distribution."""
-        return np.maximum(
-            1.4826 * np.median(np.abs(residual), axis=-1, overwrite_input=True), _SMALLEST_SCALE
-        )
+        return np.maximum(1.4826 * median(np.abs(residual)), _SMALLEST_SCALE)
 
     def log_likelihood(self, residual: Array, weight: Array) -> Array:
         """Under the density exp(-rho(r)/t)/Z(t), with its dispersion t at its best.

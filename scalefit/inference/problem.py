@@ -11,6 +11,7 @@ import numpy as np
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.blocks import ROWS, slices, sum_over
+from scalefit.inference.broken import Broken, broken_of
 from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
 
@@ -116,8 +117,8 @@ class Problem:
     def derivatives_at(self, theta: Array) -> tuple[Array, Array]:
         """The same from theta for centred inputs, shape (B, P)."""
         with np.errstate(all="ignore"):
-            if self._powers is not None:
-                value, jacobian = self._powers.slopes(theta, self.logs, log_target=self.log_target)
+            if self._fused is not None:
+                value, jacobian = self._fused.slopes(theta, self.logs, log_target=self.log_target)
             else:
                 value, jacobian = self._by_duals(theta)
             if not self.log_target:
@@ -165,12 +166,12 @@ class Problem:
         )
         # Known already: a block is looked at once for every step of a search.
         part.__dict__["logs"] = tuple(values[some] for values in self.logs)
-        part.__dict__["_powers"] = self._powers
+        part.__dict__["_fused"] = self._fused
         return part
 
     @cached_property
-    def _powers(self) -> Powers | None:
-        return powers_of(self.law, self.free)
+    def _fused(self) -> Powers | Broken | None:
+        return powers_of(self.law, self.free) or broken_of(self.law, self.free)
 
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""
@@ -186,8 +187,8 @@ class Problem:
         with np.errstate(all="ignore"):
             value = (
                 self.law.predict(theta, self.inputs)
-                if self._powers is None
-                else self._powers.value(theta, self.logs)
+                if self._fused is None
+                else self._fused.value(theta, self.logs)
             )
             residual = self.target - (np.log(value) if self.log_target else value)
         return np.where(np.isfinite(residual), residual, np.inf)

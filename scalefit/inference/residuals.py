@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.tails import chi_square_tail, f_tail, normal_tail
 from scalefit.inference.fitting import Fit
@@ -78,7 +79,7 @@ def examined(fit: Fit) -> Residuals:
     """
     residual, jacobian = (part[0] for part in log_problem(fit).evaluate(fit.u[None]))
     leverage = leverage_of(jacobian, fit.runs.weight)
-    spread = 1.4826 * float(np.median(np.abs(residual)))
+    spread = 1.4826 * float(median(np.abs(residual)))
     n, p = residual.size, fit.problem.p
     spread *= float(np.sqrt(n / max(1, n - p)))
     free = np.sqrt(np.maximum(1 - leverage, 1e-6))

@@ -102,7 +102,7 @@ def solve(
         _tighten(task, batch, live[loose])
         batch.damping[live[~solved & ~stuck]] *= 10.0
         go = solved & ~done & ~loose & ~stuck
-        _advance(task, batch, live[go], step[go], gain[go])
+        _advance(task, batch, live[go], step[go], gain[go], rounding[go])
         live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
     return Solution(batch.u, batch.at.value, batch.at.state, converged, batch.steps)
 
@@ -228,7 +228,9 @@ def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     batch.growth[at], batch.stage[at] = 2.0, 0
 
 
-def _advance(task: _Task, batch: _Batch, at: IntArray, step: Array, gain: Array) -> None:
+def _advance(
+    task: _Task, batch: _Batch, at: IntArray, step: Array, gain: Array, rounding: Array
+) -> None:
     """Try the steps of the problems `at`; take those that pay and set the damping."""
     if not at.size:
         return
@@ -237,7 +239,7 @@ def _advance(task: _Task, batch: _Batch, at: IntArray, step: Array, gain: Array)
     sound = np.isfinite(found.value)
     before, size = batch.at.value[at], batch.at.size[at]
     # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).
-    seen = 1e-2 * np.sqrt(2 * size * task.rounding(at, batch.at.state[at]))
+    seen = 1e-2 * np.sqrt(2 * size * rounding)
     blur = np.maximum(1e-13 * size, np.minimum(seen, 1e-4 * size))
     with np.errstate(invalid="ignore"):
         ratio = np.where(sound, (before - found.value) / np.maximum(gain, 1e-300), -1.0)
@@ -258,7 +260,7 @@ def _advance(task: _Task, batch: _Batch, at: IntArray, step: Array, gain: Array)
 
 
 def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
-    """Solve positive definite systems by Cholesky, unrolled over the batch.
+    """Solve positive definite systems, unrolled over the batch.
 
     Args:
         system: Shape (B, p, p).
@@ -269,12 +271,15 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
     """
     # One contiguous vector over the batch for each entry.
     entry = np.ascontiguousarray(system.transpose(1, 2, 0))
-    solution, sound = solve_entries(entry, np.array(right.T, order="C"))
+    solution, sound = solve_entries(entry, right.T)
     return np.where(sound[:, None], solution.T, 0.0), sound
 
 
 def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
-    """Solve systems that lie entry by entry; right sides (p, ...) are overwritten.
+    """Solve systems that lie entry by entry.
+
+    By L D L', the right sides eliminated along with the rows: for systems as small as these the
+    number of operations over the batch is what counts.
 
     Args:
         entry: Shape (p, p, ...); only the lower triangle is read.
@@ -284,23 +289,20 @@ def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
         Solutions, and whether each system was positive definite and its solution finite.
     """
     p = len(solution)
+    rows = np.concatenate([entry, solution[None]])
+    diagonal = np.arange(p)
+    least = 1e-15 * np.abs(rows[diagonal, diagonal])
     lower = np.empty_like(entry)
-    inverse = np.empty_like(solution)
-    sound = np.ones(solution.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for j in range(p):
-            column = entry[j:, j].copy()
-            for k in range(j):
-                column -= lower[j:, k] * lower[j, k]
-            sound &= column[0] > 1e-15 * np.abs(entry[j, j])
-            inverse[j] = 1 / np.sqrt(np.where(column[0] > 0, column[0], 1.0))
-            lower[j:, j] = column * inverse[j]
-        for j in range(p):
-            solution[j] *= inverse[j]
-            solution[j + 1 :] -= lower[j + 1 :, j] * solution[j]
-        for j in reversed(range(p)):
-            solution[j] *= inverse[j]
+        for j in range(p - 1):
+            share = rows[j + 1 : p, j] / rows[j, j]
+            lower[j + 1 :, j] = share
+            rows[j + 1 :, j + 1 :] -= rows[j + 1 :, j, None] * share
+        pivot = rows[diagonal, diagonal]
+        solution = rows[p] / pivot
+        for j in reversed(range(1, p)):
             solution[:j] -= lower[j, :j] * solution[j]
+        sound = (pivot > least).all(axis=0)
     return solution, sound & np.isfinite(solution).all(axis=0)
 
 

@@ -322,10 +322,10 @@ class Screen:
                 entry[i, j] = entries(place[i], place[j])
             entry[i, i] *= 1 + 1e-10  # two columns that agree are told apart no further
         right = np.stack([entries(place[i], last) for i in range(m)])
-        x, _ = solve_entries(entry, right.copy())
+        x, _ = solve_entries(entry, right)
         if self.floored and m > 1:
             # Where the floor would be negative the best curve has none.
-            without, _ = solve_entries(entry[1:, 1:], right[1:].copy())
+            without, _ = solve_entries(entry[1:, 1:], right[1:])
             none = x[0] <= 0
             x = np.concatenate([np.where(none, 0.0, x[:1]), np.where(none, without, x[1:])])
         left = sums[:, pair[last, last], None] - (x * right).sum(axis=0)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
+from scalefit.core.median import median
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array
 from scalefit.inference.prediction import Prediction
@@ -148,7 +149,7 @@ def _scored(law: str, said: Prediction, loss: Array, remark: str) -> Scored:
         float(np.mean(miss)),
         _inside(said.band.headline, loss),
         _inside(said.band.new_run, loss),
-        float(np.median(half)),
+        float(median(half)),
         remark,
     )
 
@@ -213,7 +214,7 @@ def standings(groups: Sequence[Group]) -> tuple[Standing, ...]:
                 Standing(
                     law=law,
                     groups=int(some.sum()),
-                    median=float(np.median(own[some])),
+                    median=float(median(own[some])),
                     mean=float(np.mean(own[some])),
                     best=int((own <= _TIE * np.fmin(least, own)).sum()),
                     far=int((own > 2 * least).sum()),

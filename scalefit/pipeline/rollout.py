@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
+from scalefit.core.median import median
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.forecasts import budgets
@@ -209,7 +210,7 @@ def _summary(told: Sequence[Foretold]) -> dict[str, float]:
         "covered_if_law_right": float(np.mean([one.trusting for one in told])),
         "rmse": float(np.sqrt(np.mean(miss**2))),
         "mean_error": float(miss.mean()),
-        "half_width": float(np.median(width)),
+        "half_width": float(median(width)),
     }
 
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from scalefit.core.errors import InputError
+from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
@@ -321,7 +322,7 @@ def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
         return ()
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ratios = C / (6 * N * D)
-    ratio, off = float(np.median(ratios)), float(np.median(np.abs(ratios - 1)))
+    ratio, off = float(median(ratios)), float(median(np.abs(ratios - 1)))
     if off <= 0.2:
         return ()
     told = f"C is {human(ratio)} times 6 N D in the median row (|C/6ND - 1| = {human(off)})"

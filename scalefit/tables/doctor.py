@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
@@ -184,7 +185,7 @@ def _standard(values: Array) -> Array:
 
 def _spread(residual: Array) -> float:
     """Standard deviation of the bulk, from the median absolute deviation."""
-    return 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
+    return 1.4826 * float(median(np.abs(residual - median(residual))))
 
 
 def _sense(chart: _Chart) -> Iterator[Note]:
@@ -278,7 +279,7 @@ def _isoflop(chart: _Chart) -> Iterator[Note]:
     edge, few = [], []
     for group in _budgets(chart):
         N, loss = chart.values["N"][group], chart.values["L"][group]
-        budget = human(float(np.median(chart.values["C"][group])))
+        budget = human(float(median(chart.values["C"][group])))
         best = N[np.argmin(loss)]
         if best in (N.min(), N.max()):
             edge.append(f"{budget} ({'smallest' if best == N.min() else 'largest'}, {human(best)})")
@@ -298,12 +299,12 @@ def _isoflop(chart: _Chart) -> Iterator[Note]:
 def _budget_gaps(chart: _Chart) -> Iterator[Note]:
     if not {"N", "C", "L"} <= set(chart.values):
         return
-    budgets = [float(np.median(chart.values["C"][group])) for group in _budgets(chart)]
+    budgets = [float(median(chart.values["C"][group])) for group in _budgets(chart)]
     steps = np.diff(np.log10(budgets))
     # Three steps tell what is usual; a ladder need not be exact to be a ladder.
     if steps.size < 3:
         return
-    usual = float(np.median(steps))
+    usual = float(median(steps))
     wide = np.flatnonzero((steps > 1.7 * usual) & (steps > 0.3))
     if wide.size:
         between = ", ".join(f"{human(budgets[k])} and {human(budgets[k + 1])}" for k in wide[:4])
@@ -367,7 +368,7 @@ def _rounding(chart: _Chart) -> Iterator[Note]:
     decimals = next((d for d in range(9) if np.array_equal(np.round(loss, d), loss)), None)
     if decimals is None:
         return
-    noise = _spread(chart.surface[0]) * float(np.median(loss))
+    noise = _spread(chart.surface[0]) * float(median(loss))
     rounding = 10.0**-decimals / np.sqrt(12)
     if rounding > 0.2 * noise:
         yield doubts.ROUNDED_LOSS.note(
@@ -401,7 +402,7 @@ def _outliers(chart: _Chart) -> Iterator[Note]:
     # Noise-free data leave rounding as the only spread; that makes no outlier.
     if spread < 1e-9:
         return
-    z = (residual - np.median(residual)) / spread
+    z = (residual - median(residual)) / spread
     far = np.abs(z) > _OUTLYING
     # If many rows are far off, the surface is wrong, not the rows.
     if far.any() and far.mean() <= 0.05:
@@ -485,7 +486,7 @@ def _tuning(chart: _Chart) -> Iterator[Note]:
     r = float(np.corrcoef(_ranks(scale[known]), _ranks(tries))[0, 1])
     if abs(r) > 0.5:
         order = np.argsort(scale[known], kind="stable")
-        ends = [float(np.median(part)) for part in np.array_split(tries[order], 3)]
+        ends = [float(median(part)) for part in np.array_split(tries[order], 3)]
         yield doubts.TUNING_VARIES.note(
             f"tries go with scale (rank correlation {r:+.2f}): about {ends[0]:g} behind a small"
             f" run, {ends[-1]:g} behind a large one; best-of-k alone bends the curve"

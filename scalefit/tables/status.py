@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array
@@ -53,11 +54,11 @@ def censored_notes(gone: Mask, values: Mapping[str, Array]) -> list[Note]:
         return []
     scale = values[role]
     known = np.isfinite(scale)
-    large = scale > np.median(scale[known])
+    large = scale > median(scale[known])
     share = [float(gone[known & part].mean()) for part in (~large, large) if (known & part).any()]
     if len(share) < 2 or max(share) < _UNEVEN * min(share):
         return []
-    worst = float(np.median(scale[gone & known])) if (gone & known).any() else float("nan")
+    worst = float(median(scale[gone & known])) if (gone & known).any() else float("nan")
     return [
         RUNS_CENSORED.note(
             f"{int(gone.sum())} of {gone.size} runs are left out as failed: {share[0]:.0%} of the"

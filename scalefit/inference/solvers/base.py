@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from scalefit.core.errors import InputError
+from scalefit.core.median import median
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
 from scalefit.inference.objectives import Gaussian, Huber, SquaredError, StudentT
@@ -210,5 +211,5 @@ def score(problem: Problem, objective: Any, weight: Array, u: Array) -> float:
     inside = float(np.linalg.norm(np.linalg.qr(rows.T)[0].T @ psi)) / math.sqrt(len(rows))
     dof = max(int((weight > 0).sum()) - problem.p, 1)
     # Rounding of the target to twelve digits is all that perfect data leave.
-    least = 1e-12 * float(np.abs(problem.target).max()) * float(np.median(root * found.safe[0]))
+    least = 1e-12 * float(np.abs(problem.target).max()) * float(median(root * found.safe[0]))
     return inside / max(float(np.linalg.norm(psi)) / math.sqrt(dof), least, 1e-300)
