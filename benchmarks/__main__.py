@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=WORKS, help="some of the works")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks", help="folder")
     asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
     kept = Kept(asked.out / "results.json")
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(asked.rivals.absolute(), Path(folder), asked.full)
