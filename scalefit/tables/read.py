@@ -101,6 +101,7 @@ def read(
         draft = smoothed(draft, smooth)
     if last:
         draft = only_last(draft)
+    draft = _without_weightless(draft)
     _refuse_values(draft, CORE)
     return _finished(draft, opened, name, keep)
 
@@ -349,6 +350,16 @@ def _without_missing(draft: Draft) -> Draft:
             MISSING_CELLS.note(f"{name!r} is missing in {count} of {gone.size}, left out: {rows}")
         )
     return draft
+
+
+def _without_weightless(draft: Draft) -> Draft:
+    """Rows of weight 0 go out; that every weight is 0 is refused where weights are used."""
+    if "weight" not in draft.values:
+        return draft
+    idle = draft.used & (draft.values["weight"] == 0)
+    if not idle.any() or not (draft.used & (draft.values["weight"] > 0)).any():
+        return draft
+    return draft.without(idle, f"column {shown(draft.column('weight'))!r} is 0")
 
 
 def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:

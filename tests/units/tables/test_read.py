@@ -53,6 +53,14 @@ def test_only_roles_and_kept_columns_are_carried(logs):
     assert set(runs.table.column_names) == {"N", "D", "C", "L", "run", "step", "cluster node"}
 
 
+def test_rows_of_weight_zero_are_left_out_with_that_reason(tmp_path):
+    path = tmp_path / "weighed.csv"
+    path.write_text("N,loss,w\n1e6,4,1\n2e6,0,0\n3e6,3,2\n")
+    runs = read(path, columns={"weight": "w"})
+    assert (runs.rows_read, runs.rows) == (3, 2)
+    assert [(one.row, one.reason) for one in runs.excluded] == [(2, "column 'w' is 0")]
+
+
 def test_the_record_says_what_was_read(logs):
     runs = read(logs, where="tokens > 0")
     assert runs.source == str(logs)
