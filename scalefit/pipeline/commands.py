@@ -828,8 +828,8 @@ def doubts_of(outcome: Outcome) -> tuple[Note, ...]:
     return tuple(dict.fromkeys(n for n in found if n.severity != "note"))
 
 
-def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
-    """Codes of the findings that a gate names, by code or by severity.
+def require_gates(gates: Sequence[str]) -> None:
+    """Nothing, if each gate is the code or the severity of a note.
 
     Raises:
         UnknownName: a gate is neither.
@@ -837,10 +837,18 @@ def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
     import scalefit.inference.doubts
     import scalefit.tables.doubts  # noqa: F401  (both fill DOUBTS)
 
-    severities = {"note", "warning", "refusal"}
     for gate in gates:
-        if gate not in severities:
+        if gate not in {"note", "warning", "refusal"}:
             DOUBTS.get(gate)
+
+
+def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
+    """Codes of the findings that a gate names, by code or by severity.
+
+    Raises:
+        UnknownName: a gate is neither.
+    """
+    require_gates(gates)
     found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
     hit = [n.code for n in found if n.code in gates or n.severity in gates]
     return tuple(dict.fromkeys(hit))
