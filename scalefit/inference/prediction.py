@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, growth, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
+from scalefit.laws.base import Law
 
 Trust = Literal["inside", "near", "far", "speculative"]
 
@@ -113,14 +114,24 @@ def predict(
     )
 
 
-def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
-    values: dict[str, Array] = {}
-    for name in fit.law.inputs:
+def require_inputs(law: Law, points: Mapping[str, Any]) -> None:
+    """Nothing, if points have every input of the law.
+
+    Raises:
+        InputError: they lack one.
+    """
+    for name in law.inputs:
         if name not in points:
             raise InputError(
-                f"the point lacks {name}, an input of {fit.law.name}",
-                "give every input, such as --at " + ",".join(f"{n}=VALUE" for n in fit.law.inputs),
+                f"the point lacks {name}, an input of {law.name}",
+                "give every input, such as --at " + ",".join(f"{n}=VALUE" for n in law.inputs),
             )
+
+
+def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
+    require_inputs(fit.law, points)
+    values: dict[str, Array] = {}
+    for name in fit.law.inputs:
         values[name] = np.atleast_1d(np.asarray(points[name], dtype=float))
         if not (np.isfinite(values[name]).all() and (values[name] > 0).all()):
             raise InputError(f"{name} must be positive and finite at every point")

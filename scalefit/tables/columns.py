@@ -220,7 +220,7 @@ def missing(role: str, names: Sequence[str]) -> InputError:
     part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
     likely = [name for name in names if any(word in name.casefold() for word in part.words)]
     alike = [name for name in names if name.casefold() == role.casefold()]
-    candidates = [*alike, *likely]
+    candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
     if candidates:
         listed = ", ".join(repr(shown(name)) for name in candidates[:5])
