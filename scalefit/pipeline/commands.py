@@ -93,7 +93,7 @@ def fit_groups(settings: Settings, by: str, watch: Callable[[int, int], None]) -
     if settings.fit.averaged:
         raise InputError("auto has no parameters of its own", "with --by name laws with --law")
     table = _table(settings, [by])
-    laws = settings.fit.laws or (_default_law(table),)
+    laws = settings.fit.named or (_default_law(table, settings.fit.x),)
     _refuse_twice(laws)
     task = groups.Task(settings, laws)
     fitted = groups.fit_each(task, split(table, by), jobs=settings.jobs, watch=watch)
@@ -314,7 +314,9 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     usable = estimate.status in USABLE or settings.allow_unconverged
     budgets = settings.optimum.budgets or _own_budgets(estimate)
     runs = story.runs_section(table, estimate.fit.runs)
-    sections = [replace(runs, notes=findings, table=story.runs_table(estimate.fit.runs, estimate))]
+    sections = [
+        replace(runs, notes=findings, table=story.runs_table(table, estimate.fit.runs, estimate))
+    ]
     parameters = story.parameters_section(estimate)
     on_page = list(budgets) if usable and estimate.law.inputs == ("N", "D") else []
     parts: dict[str, Any] = {
@@ -540,7 +542,7 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
             "use it with predict, optimum, report or compare; for fit name a law",
         )
     table = table or _table(settings)
-    chosen = settings.fit.laws or (_default_law(table),)
+    chosen = settings.fit.named or (_default_law(table, settings.fit.x),)
     _refuse_twice(chosen)
     return [
         steps.estimate(settings, table, choice, chosen, jobs=settings.jobs) for choice in chosen
@@ -576,10 +578,10 @@ def _refuse_twice(laws: Sequence[LawChoice]) -> None:
             raise InputError(f"{choice.name} is named twice", "name each law once")
 
 
-def _default_law(table: RunTable) -> LawChoice:
-    if {"N", "D"} <= set(table.table.column_names):
+def _default_law(table: RunTable, x: str) -> LawChoice:
+    if {"N", "D"} <= set(table.table.column_names) and not x:
         return LawChoice(_FALLBACK)
-    return LawChoice("power-floor")
+    return LawChoice("power-floor", x)
 
 
 def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate:
@@ -591,8 +593,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
             )
         settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
     found = _estimates(settings, table)
-    if settings.fit.laws:
-        wanted = named(settings.fit.laws[0].name).name
+    if settings.fit.named:
+        wanted = named(settings.fit.named[0].name).name
         found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
