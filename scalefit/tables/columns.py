@@ -106,8 +106,8 @@ ROLES: Mapping[str, Role] = {
         Role("tries", "settings tried for this row", "", (
             "n_tries", "num_tries", "trials", "n_trials", "num_trials",
         ), ("tries", "trial")),
-        Role("status", "how the run ended", "", ("run_status", "run_state"), ("status", "state"),
-             text=True),
+        Role("status", "how the run ended", "", ("run_status", "run_state", "State"),
+             ("status", "state"), text=True),
         Role("schedule_done", "whether the loss was read after the whole schedule", "", (
             "decay_done", "annealed", "fully_decayed",
         ), ("schedule", "decay"), text=True),
