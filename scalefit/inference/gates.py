@@ -128,11 +128,13 @@ class ResidualScale:
                 f"{100 * floor:.2g} % ({df} degrees of freedom)",
             )
         least = min(typical_miss(rival) for rival in rivals)
+        told = f"typical residual {100 * own:.2g} % of the loss"
+        if not np.isfinite(own):
+            told = "as many parameters as runs, so that no residual is left to judge"
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),
-            f"typical residual {100 * own:.2g} % of the loss; the closest law's is "
-            f"{100 * least:.2g} %",
+            f"{told}; the closest law's is {100 * least:.2g} %",
         )
 
 
