@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from simulated import observations
 
-from scalefit.core.observations import observations
 from scalefit.inference.fitting import fit
 from scalefit.inference.identifiability import spectrum
 from scalefit.laws import LAWS
