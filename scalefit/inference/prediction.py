@@ -133,8 +133,12 @@ def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
     values: dict[str, Array] = {}
     for name in fit.law.inputs:
         values[name] = np.atleast_1d(np.asarray(points[name], dtype=float))
-        if not (np.isfinite(values[name]).all() and (values[name] > 0).all()):
-            raise InputError(f"{name} must be positive and finite at every point")
+        bad = np.flatnonzero(~(np.isfinite(values[name]) & (values[name] > 0)))
+        if bad.size:
+            raise InputError(
+                f"point {bad[0] + 1}: {name} is {values[name][bad[0]]:g}, must be positive and "
+                "finite"
+            )
     if len({v.size for v in values.values()}) > 1:
         raise InputError("inputs of the points differ in length")
     return values

@@ -340,7 +340,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         compared = _compared_for_report(settings, table)
     if compared is not None:
         if isinstance(source, Estimate):
-            notes += _against(source, compared)
+            notes += _against(source, compared, predicts=usable)
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = pictures.forecast_figure(compared, settings.uncertainty.level)
         sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
@@ -405,7 +405,7 @@ def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, .
     return tuple(note for note in dict.fromkeys(notes) if note not in said)
 
 
-def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
+def _against(estimate: Estimate, compared: steps.Compared, *, predicts: bool) -> list[Note]:
     """A warning if the comparison of the same report rules out the law that it goes on with."""
     laws = compared.comparison.laws
     own = next((r for r in laws if r.fit.law.name == estimate.law.name), None)
@@ -417,7 +417,9 @@ def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
     words = f"{estimate.law.name} {why} in the comparison here"
     if better:
         words += f"; {better[0]} stands first there"
-    return [LAW_RULED_OUT.note(words + "; what is predicted below rests on it all the same")]
+    if predicts:
+        words += "; what is predicted below rests on it all the same"
+    return [LAW_RULED_OUT.note(words)]
 
 
 def _file_stem(name: str) -> str:
