@@ -132,6 +132,16 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
+def decades_of(distance: float) -> str:
+    """So many decades in two digits.
+
+    >>> decades_of(1.0), decades_of(1.66), decades_of(0.97)
+    ('1 decade', '1.7 decades', '0.97 decades')
+    """
+    count = f"{distance:.2g}"
+    return f"{count} decade{'' if count == '1' else 's'}"
+
+
 def as_precise_as(value: float, se: float, extra: int = 2) -> str:
     """`value` with as many digits as its standard error supports plus `extra`.
 

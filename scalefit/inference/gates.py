@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from scalefit.core.numbers import counted
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.tails import f_tail
@@ -179,7 +180,8 @@ class Breaks:
         return Verdict(
             self.name,
             beyond >= self.fewest,
-            f"{beyond} scales beyond the last break at {last:.3g} (at least {self.fewest})",
+            f"{counted(beyond, 'scale')} beyond the last break at {last:.3g} "
+            f"(at least {self.fewest})",
         )
 
     def _without(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
@@ -193,7 +195,7 @@ class Breaks:
                 return Verdict(
                     self.name,
                     False,
-                    f"the runs break at {last:.3g}, {beyond} scales from their end: "
+                    f"the runs break at {last:.3g}, {counted(beyond, 'scale')} from their end: "
                     f"{rival.law.name} is better by {gain:.0f} of AICc, even if neighbours err "
                     "alike",
                 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import decades_of
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -236,7 +237,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
     span = float(np.log10(runs.scale.max() / runs.scale.min()))
     notes = [
         doubts.NO_NEW_REGIME.note(
-            f"{decades:.2g} decades of {runs.scale_name} beyond the data: assumes that no new "
+            f"{decades_of(decades)} of {runs.scale_name} beyond the data: assumes that no new "
             "regime begins in between"
         )
     ]
@@ -245,7 +246,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
         if scale < runs.scale.min():
             end, limit = "smallest", runs.scale.min() / 10**span
         words = (
-            f"{decades:.2g} decades from {span:.2g} decades of data; the {end} supported "
+            f"{decades_of(decades)} from {decades_of(span)} of data; the {end} supported "
             f"{runs.scale_name} is {limit:.3g}"
         )
         if not i_know:
@@ -254,7 +255,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
     elif trust(runs, decades) == "speculative":
         notes.append(
             doubts.SPECULATIVE.note(
-                f"{decades:.2g} decades beyond {span:.2g} decades of data is speculation"
+                f"{decades_of(decades)} beyond {decades_of(span)} of data is speculation"
             )
         )
     return notes

@@ -183,6 +183,9 @@ def _residual_section(found: Diagnostics) -> Section:
         ("Shape beyond the law", _p(looked.structure), "share of variance: ", looked.structure),
     )
     outliers = f"{looked.outliers.size} beyond 5 robust deviations"
+    tails = "a normal distribution"
+    if math.isfinite(looked.tail):
+        tails = f"Student t with {looked.tail:g} degrees of freedom"
     return Section(
         name="diagnostics",
         heading="Residuals",
@@ -190,7 +193,7 @@ def _residual_section(found: Diagnostics) -> Section:
         rows=(
             *((name, p, f"{words}{check.ratio:.3g}") for name, p, words, check in rows),
             ("Outlying rows", "–", outliers),
-            ("Tails", "–", f"Student t with {looked.tail:g} degrees of freedom fits best"),
+            ("Tails", "–", f"{tails} fits best"),
             ("Intra-class correlation", "–", kin or "no group holds two rows"),
             ("Parameters", "–", found.spectrum.words if found.spectrum else "–"),
         ),

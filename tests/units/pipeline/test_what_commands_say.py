@@ -36,7 +36,7 @@ def test_a_law_of_one_axis_goes_as_far_as_that_axis(role, largest):
     inside, beyond = told["rows"]
     assert inside["trust"] == "inside"
     assert beyond["decades"] == pytest.approx(1, abs=0.01)
-    assert f"decades of {role} beyond" in beyond["notes"][0]["message"]
+    assert f"1 decade of {role} beyond" in beyond["notes"][0]["message"]
 
 
 def test_the_law_error_of_one_axis_is_learnt_along_that_axis():
