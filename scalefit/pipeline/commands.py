@@ -35,7 +35,7 @@ from scalefit.pipeline import averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
-from scalefit.tables.columns import ROLES, assign
+from scalefit.tables.columns import ROLES, assign, convert
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
 from scalefit.tables.reports.json import document_text
@@ -764,7 +764,7 @@ def explain(code: str) -> Report:
 
 
 def points_of(path: Path) -> tuple[dict[str, float], ...]:
-    """Points of a table, one row each, its columns named by role.
+    """Points of a table, one row each, its columns named by role, with units as in runs.
 
     Raises:
         InputError: the table cannot be read, or a cell is no number.
@@ -792,8 +792,10 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
                     f"{shown(path.name)}, line {k}, {what}", "give one number for each input"
                 )
             name = role.strip()
+            played = roles.get(name, name)
             try:
-                point[roles.get(name, name)] = parse_human(text)
+                given = np.array([parse_human(text)])
+                point[played] = float(convert(played, name, given)[0][0])
             except InputError as error:
                 raise InputError(
                     f"{shown(path.name)}, line {k}, column {shown(str(role))}: {error}", error.hint
