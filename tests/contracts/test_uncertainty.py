@@ -327,6 +327,15 @@ def test_the_profile_of_a_line_is_its_t_interval():
     assert half == pytest.approx(student.ppf(0.975, 38) * line_se(found), rel=1e-5)
 
 
+def test_the_profile_names_the_degrees_of_freedom_of_its_allowance():
+    found = simple_line()
+    drawn = draw(found, METHODS.get("profile")())
+    assert drawn.df == found.runs.n - found.problem.p
+    # What is built on its standard errors takes them back to its ends.
+    se, half = half_width(found, METHODS.get("profile")())
+    assert half == pytest.approx(t_quantile(0.975, drawn.df) * se, rel=1e-6)
+
+
 def test_the_profile_of_a_curve_is_lmfits():
     import lmfit
 

@@ -50,9 +50,9 @@ class Profile:
         """One."""
         return 1
 
-    def df(self, runs: Observations) -> float:
-        """Of the t allowance: rows less one, for laws of one parameter; `search` knows better."""
-        return runs.clusters - 1
+    def df(self, fit: Fit) -> float:
+        """Of the t allowance: rows less free parameters."""
+        return degrees(fit)
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float
