@@ -11,6 +11,7 @@ import typer
 import typer.core
 
 from scalefit.cli.options import (
+    gates,
     numbers,
     points,
     refuse_overwriting,
@@ -211,6 +212,8 @@ def check(
     """
     from scalefit.pipeline import commands
 
+    # A misspelt gate is told before the work, and not after it.
+    commands.require_gates(fail_on or [])
     outcome = commands.check(settings_of(given))
     _deliver(outcome, given)
     hit = commands.failing(outcome, fail_on or [])
@@ -412,7 +415,7 @@ def _hold_to(outcome: Any, strict: str | None) -> None:
         return
     from scalefit.pipeline import commands
 
-    hit = commands.failing(outcome, [code.strip() for code in strict.split(",") if code.strip()])
+    hit = commands.failing(outcome, gates(strict))
     if hit:
         raise GateFailed(f"--strict found {', '.join(hit)}", "scalefit explain " + hit[0])
 

@@ -294,11 +294,21 @@ def _check_format(path: Path) -> None:
     format_for(path)
 
 
+def gates(strict: str) -> list[str]:
+    """Codes and severities that `--strict` names."""
+    return [code.strip() for code in strict.split(",") if code.strip()]
+
+
 def settings_of(given: dict[str, Any]) -> "Settings":
     """Settings from the config file, if one is named, with the flags on top."""
     # Here, since whoever asks for help needs no settings.
     from scalefit.config import Settings, load
 
+    if given.get("strict") is not None:
+        from scalefit.pipeline.commands import require_gates
+
+        # A misspelt gate is told before the work, and not after it.
+        require_gates(gates(given["strict"]))
     base = load(given["config"]) if given["config"] is not None else Settings()
     runs = _over(
         base.runs,

@@ -110,6 +110,19 @@ def human(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def apart(*values: float) -> tuple[str, ...]:
+    """`values` as `human` writes them, with as many digits, up to six, as show that they differ.
+
+    >>> apart(1.6943, 1.6938), apart(0.37, 0.61)
+    (('1.6943', '1.6938'), ('0.37', '0.61'))
+    """
+    for digits in range(3, 6):
+        words = tuple(human(value, digits) for value in values)
+        if len(set(words)) > 1 or len(set(values)) == 1:
+            return words
+    return tuple(human(value, 6) for value in values)
+
+
 def counted(count: int, thing: str) -> str:
     """How many there are of a thing.
 
@@ -117,6 +130,16 @@ def counted(count: int, thing: str) -> str:
     ('1 row', '3 rows')
     """
     return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def decades_of(distance: float) -> str:
+    """So many decades in two digits.
+
+    >>> decades_of(1.0), decades_of(1.66), decades_of(0.97)
+    ('1 decade', '1.7 decades', '0.97 decades')
+    """
+    count = f"{distance:.2g}"
+    return f"{count} decade{'' if count == '1' else 's'}"
 
 
 def as_precise_as(value: float, se: float, extra: int = 2) -> str:

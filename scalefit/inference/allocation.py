@@ -128,14 +128,19 @@ def allocate(
             "use --law chinchilla, or coupled",
         )
     budgets = np.atleast_1d(np.asarray(budgets, dtype=float))
-    if not (np.isfinite(budgets).all() and (budgets > 0).all()):
-        raise InputError("budgets must be positive and finite")
+    if not budgets.size:
+        raise InputError("no budget is given", "give training FLOP, such as 1e22")
+    bad = budgets[~(np.isfinite(budgets) & (budgets > 0))]
+    if bad.size:
+        raise InputError(
+            f"the budget is {bad[0]:g}, must be positive and finite", "give training FLOP, as 1e22"
+        )
     refuse_one_line(fit)
     estimate = best_size(law, fit.theta[None], budgets)[0]
     if np.isnan(estimate).any():
-        bad = budgets[np.isnan(estimate)][0]
+        bad = budgets[np.isnan(estimate)]
         raise FitError(
-            f"{law.name} has no best split of {bad:.3g} FLOP: its loss falls to the edge of the "
+            f"{law.name} has no best split of {bad[0]:.3g} FLOP: its loss falls to the edge of the "
             "search",
             doubts.OPTIMUM_AT_EDGE.remedy,
         )

@@ -255,7 +255,8 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
     good = [r for r in ranked if r.counted and np.isfinite(r.aicc)]
     if not good:
         note = doubts.NO_ADEQUATE_LAW.note(
-            "no candidate describes the runs; a curve that misses them will not be extended"
+            "no candidate describes the runs: auto extends none of them, and a law that goes on "
+            "alone does so at your own risk"
         )
         return "no law is adequate: none may be extrapolated", (note,), ()
     by_fit = sorted(good, key=lambda r: r.delta)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import human
+from scalefit.core.numbers import apart, human
 from scalefit.core.observations import Array
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -179,10 +179,11 @@ def _influential(found: Sequence[Influence]) -> Iterator[Note]:
             if pull.decides and (best is None or pull.share > best[1].share):
                 moved[pull.cluster] = (one, pull)
     for one, pull in moved.values():
+        before, after = apart(one.value, pull.without)
         yield doubts.INFLUENTIAL_RUN.note(
-            f"without {row_words(pull.rows)} {one.headline.name} changes from {human(one.value)} "
-            f"to {human(pull.without)} ({pull.share:.0%} of its variance): decide about that run "
-            "before you decide about the model"
+            f"without {row_words(pull.rows)} {one.headline.name} changes from {before} to {after} "
+            f"({pull.share:.0%} of its variance): decide about that run before you decide about "
+            "the model"
         )
 
 
@@ -214,7 +215,7 @@ def _objectives(
 def _side_by_side(found: Sequence[Influence], theta: Array) -> str:
     """Headlines at several parameter sets: `beta 0.37 / 0.61`."""
     return " and ".join(
-        f"{one.headline.name} {' / '.join(human(float(v)) for v in one.headline.of(theta))}"
+        f"{one.headline.name} {' / '.join(apart(*map(float, one.headline.of(theta))))}"
         for one in found
     )
 

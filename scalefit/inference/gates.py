@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from scalefit.core.median import median
+from scalefit.core.numbers import counted
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.tails import f_tail
@@ -129,11 +130,13 @@ class ResidualScale:
                 f"{100 * floor:.2g} % ({df} degrees of freedom)",
             )
         least = min(typical_miss(rival) for rival in rivals)
+        told = f"typical residual {100 * own:.2g} % of the loss"
+        if not np.isfinite(own):
+            told = "as many parameters as runs, so that no residual is left to judge"
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),
-            f"typical residual {100 * own:.2g} % of the loss; the closest law's is "
-            f"{100 * least:.2g} %",
+            f"{told}; the closest law's is {100 * least:.2g} %",
         )
 
 
@@ -178,7 +181,8 @@ class Breaks:
         return Verdict(
             self.name,
             beyond >= self.fewest,
-            f"{beyond} scales beyond the last break at {last:.3g} (at least {self.fewest})",
+            f"{counted(beyond, 'scale')} beyond the last break at {last:.3g} "
+            f"(at least {self.fewest})",
         )
 
     def _without(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
@@ -192,7 +196,7 @@ class Breaks:
                 return Verdict(
                     self.name,
                     False,
-                    f"the runs break at {last:.3g}, {beyond} scales from their end: "
+                    f"the runs break at {last:.3g}, {counted(beyond, 'scale')} from their end: "
                     f"{rival.law.name} is better by {gain:.0f} of AICc, even if neighbours err "
                     "alike",
                 )

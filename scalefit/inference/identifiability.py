@@ -10,6 +10,7 @@ from scalefit.core.observations import Array
 from scalefit.inference.fitting import Fit
 
 _MEMBER = 0.3  # of a unit direction: below it a parameter hardly takes part
+_TIED = 0.1  # correlation of two estimates: below it neither gives way to the other
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ class Spectrum:
         """Stiff and sloppy directions in one sentence."""
         if not self.pair:
             return f"the runs speak of {' and '.join(self.names) or 'no parameter'} alone"
+        tied = abs(self.tie) >= _TIED
+        trade = f"{' and '.join(self.pair)} trade off: r = {self.tie:+.3g}"
         return (
             f"fixed best: {' with '.join(self.stiff)}; least: {' against '.join(self.sloppy)} "
-            f"(condition {self.condition:.2g}); {' and '.join(self.pair)} trade off: "
-            f"r = {self.tie:+.3g}"
+            f"(condition {self.condition:.2g}); {trade if tied else 'no two trade off'}"
         )
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import decades_of
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, growth, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
+from scalefit.laws.base import Law
 
 Trust = Literal["inside", "near", "far", "speculative"]
 
@@ -113,17 +115,31 @@ def predict(
     )
 
 
-def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
-    values: dict[str, Array] = {}
-    for name in fit.law.inputs:
+def require_inputs(law: Law, points: Mapping[str, Any]) -> None:
+    """Nothing, if points have every input of the law.
+
+    Raises:
+        InputError: they lack one.
+    """
+    for name in law.inputs:
         if name not in points:
             raise InputError(
-                f"the point lacks {name}, an input of {fit.law.name}",
-                "give every input, such as --at " + ",".join(f"{n}=VALUE" for n in fit.law.inputs),
+                f"the point lacks {name}, an input of {law.name}",
+                "give every input, such as --at " + ",".join(f"{n}=VALUE" for n in law.inputs),
             )
+
+
+def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
+    require_inputs(fit.law, points)
+    values: dict[str, Array] = {}
+    for name in fit.law.inputs:
         values[name] = np.atleast_1d(np.asarray(points[name], dtype=float))
-        if not (np.isfinite(values[name]).all() and (values[name] > 0).all()):
-            raise InputError(f"{name} must be positive and finite at every point")
+        bad = np.flatnonzero(~(np.isfinite(values[name]) & (values[name] > 0)))
+        if bad.size:
+            raise InputError(
+                f"point {bad[0] + 1}: {name} is {values[name][bad[0]]:g}, must be positive and "
+                "finite"
+            )
     if len({v.size for v in values.values()}) > 1:
         raise InputError("inputs of the points differ in length")
     return values
@@ -221,7 +237,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
     span = float(np.log10(runs.scale.max() / runs.scale.min()))
     notes = [
         doubts.NO_NEW_REGIME.note(
-            f"{decades:.2g} decades of {runs.scale_name} beyond the data: assumes that no new "
+            f"{decades_of(decades)} of {runs.scale_name} beyond the data: assumes that no new "
             "regime begins in between"
         )
     ]
@@ -230,7 +246,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
         if scale < runs.scale.min():
             end, limit = "smallest", runs.scale.min() / 10**span
         words = (
-            f"{decades:.2g} decades from {span:.2g} decades of data; the {end} supported "
+            f"{decades_of(decades)} from {decades_of(span)} of data; the {end} supported "
             f"{runs.scale_name} is {limit:.3g}"
         )
         if not i_know:
@@ -239,7 +255,7 @@ def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: 
     elif trust(runs, decades) == "speculative":
         notes.append(
             doubts.SPECULATIVE.note(
-                f"{decades:.2g} decades beyond {span:.2g} decades of data is speculation"
+                f"{decades_of(decades)} beyond {decades_of(span)} of data is speculation"
             )
         )
     return notes

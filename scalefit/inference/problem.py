@@ -232,6 +232,12 @@ def bind(
         lowest, highest = _box(law, parameter, frames, bound.get(parameter.name))
         if parameter.name in fix:
             fixed[i] = _fixed(law, parameter, fix[parameter.name])
+            if parameter.name in bound and not lowest <= fixed[i] <= highest:
+                raise InputError(
+                    f"{parameter.name} is fixed at {fixed[i]:g}, outside its bound of "
+                    f"{lowest:g} to {highest:g}",
+                    "leave out --fix or --bound",
+                )
             continue
         free.append(i)
         log.append(parameter.log)

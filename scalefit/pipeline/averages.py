@@ -24,6 +24,7 @@ from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.uncertainty import draw
+from scalefit.laws import Law
 from scalefit.pipeline import steps
 from scalefit.pipeline.steps import Compared, Estimate
 from scalefit.tables.runs import RunTable
@@ -128,10 +129,10 @@ def compared_of(
 ) -> Compared:
     """The comparison that an average rests on."""
     fit = settings.fit
-    named: Sequence[Any] = [(law.name, law.x) for law in fit.named]
+    laws: Sequence[Any] = [(law.name, law.x) for law in fit.named]
     return steps.compare(
         table,
-        named or steps.suitable(table, fit.x),
+        laws or _answering(steps.suitable(table, fit.x), table, fit.x, ahead),
         x=fit.x,
         objective=fit.objective,
         cluster=settings.uncertainty.cluster,
@@ -140,6 +141,18 @@ def compared_of(
         solver=fit.solver,
         ahead=ahead,
     )
+
+
+def _answering(
+    laws: Sequence[Law], table: RunTable, x: str, ahead: Mapping[str, Array] | None
+) -> Sequence[Law]:
+    """The laws that the points can be put to; all of them where none can, to be told what lacks."""
+    if not ahead:
+        return laws
+    asked = set(ahead)
+    roles = {law.name: steps.roles_for(law, table, x) for law in laws}
+    able = [law for law in laws if all(asked & {*pair} for pair in roles[law.name].items())]
+    return able or laws
 
 
 def _estimate(one: Ranked, settings: Settings, table: RunTable, compared: Compared) -> Estimate:

@@ -35,7 +35,7 @@ from scalefit.pipeline import averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
-from scalefit.tables.columns import ROLES, assign
+from scalefit.tables.columns import ROLES, assign, convert
 from scalefit.tables.doctor import examine
 from scalefit.tables.reports import Report, Section
 from scalefit.tables.reports.json import document_text
@@ -93,7 +93,7 @@ def fit_groups(settings: Settings, by: str, watch: Callable[[int, int], None]) -
     if settings.fit.averaged:
         raise InputError("auto has no parameters of its own", "with --by name laws with --law")
     table = _table(settings, [by])
-    laws = settings.fit.laws or (_default_law(table),)
+    laws = settings.fit.named or (_default_law(table, settings.fit.x),)
     _refuse_twice(laws)
     task = groups.Task(settings, laws)
     fitted = groups.fit_each(task, split(table, by), jobs=settings.jobs, watch=watch)
@@ -314,7 +314,9 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     usable = estimate.status in USABLE or settings.allow_unconverged
     budgets = settings.optimum.budgets or _own_budgets(estimate)
     runs = story.runs_section(table, estimate.fit.runs)
-    sections = [replace(runs, notes=findings, table=story.runs_table(estimate.fit.runs, estimate))]
+    sections = [
+        replace(runs, notes=findings, table=story.runs_table(table, estimate.fit.runs, estimate))
+    ]
     parameters = story.parameters_section(estimate)
     on_page = list(budgets) if usable and estimate.law.inputs == ("N", "D") else []
     parts: dict[str, Any] = {
@@ -338,7 +340,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         compared = _compared_for_report(settings, table)
     if compared is not None:
         if isinstance(source, Estimate):
-            notes += _against(source, compared)
+            notes += _against(source, compared, predicts=usable)
         ranking, forecasts = story.comparison_sections(compared, settings.uncertainty.level)
         picture = pictures.forecast_figure(compared, settings.uncertainty.level)
         sections += [ranking, replace(forecasts, figures=(picture,) if picture else ())]
@@ -403,7 +405,7 @@ def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, .
     return tuple(note for note in dict.fromkeys(notes) if note not in said)
 
 
-def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
+def _against(estimate: Estimate, compared: steps.Compared, *, predicts: bool) -> list[Note]:
     """A warning if the comparison of the same report rules out the law that it goes on with."""
     laws = compared.comparison.laws
     own = next((r for r in laws if r.fit.law.name == estimate.law.name), None)
@@ -415,7 +417,9 @@ def _against(estimate: Estimate, compared: steps.Compared) -> list[Note]:
     words = f"{estimate.law.name} {why} in the comparison here"
     if better:
         words += f"; {better[0]} stands first there"
-    return [LAW_RULED_OUT.note(words + "; what is predicted below rests on it all the same")]
+    if predicts:
+        words += "; what is predicted below rests on it all the same"
+    return [LAW_RULED_OUT.note(words)]
 
 
 def _file_stem(name: str) -> str:
@@ -540,7 +544,7 @@ def _estimates(settings: Settings, table: RunTable | None = None) -> list[Estima
             "use it with predict, optimum, report or compare; for fit name a law",
         )
     table = table or _table(settings)
-    chosen = settings.fit.laws or (_default_law(table),)
+    chosen = settings.fit.named or (_default_law(table, settings.fit.x),)
     _refuse_twice(chosen)
     return [
         steps.estimate(settings, table, choice, chosen, jobs=settings.jobs) for choice in chosen
@@ -576,10 +580,10 @@ def _refuse_twice(laws: Sequence[LawChoice]) -> None:
             raise InputError(f"{choice.name} is named twice", "name each law once")
 
 
-def _default_law(table: RunTable) -> LawChoice:
-    if {"N", "D"} <= set(table.table.column_names):
+def _default_law(table: RunTable, x: str) -> LawChoice:
+    if {"N", "D"} <= set(table.table.column_names) and not x:
         return LawChoice(_FALLBACK)
-    return LawChoice("power-floor")
+    return LawChoice("power-floor", x)
 
 
 def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate:
@@ -591,8 +595,8 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
             )
         settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
     found = _estimates(settings, table)
-    if settings.fit.laws:
-        wanted = named(settings.fit.laws[0].name).name
+    if settings.fit.named:
+        wanted = named(settings.fit.named[0].name).name
         found = [e for e in found if e.law.name == wanted]
     if len(found) != 1:
         raise InputError(
@@ -760,7 +764,7 @@ def explain(code: str) -> Report:
 
 
 def points_of(path: Path) -> tuple[dict[str, float], ...]:
-    """Points of a table, one row each, its columns named by role.
+    """Points of a table, one row each, its columns named by role, with units as in runs.
 
     Raises:
         InputError: the table cannot be read, or a cell is no number.
@@ -788,8 +792,10 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
                     f"{shown(path.name)}, line {k}, {what}", "give one number for each input"
                 )
             name = role.strip()
+            played = roles.get(name, name)
             try:
-                point[roles.get(name, name)] = parse_human(text)
+                given = np.array([parse_human(text)])
+                point[played] = float(convert(played, name, given)[0][0])
             except InputError as error:
                 raise InputError(
                     f"{shown(path.name)}, line {k}, column {shown(str(role))}: {error}", error.hint
@@ -828,8 +834,8 @@ def doubts_of(outcome: Outcome) -> tuple[Note, ...]:
     return tuple(dict.fromkeys(n for n in found if n.severity != "note"))
 
 
-def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
-    """Codes of the findings that a gate names, by code or by severity.
+def require_gates(gates: Sequence[str]) -> None:
+    """Nothing, if each gate is the code or the severity of a note.
 
     Raises:
         UnknownName: a gate is neither.
@@ -837,10 +843,18 @@ def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
     import scalefit.inference.doubts
     import scalefit.tables.doubts  # noqa: F401  (both fill DOUBTS)
 
-    severities = {"note", "warning", "refusal"}
     for gate in gates:
-        if gate not in severities:
+        if gate not in {"note", "warning", "refusal"}:
             DOUBTS.get(gate)
+
+
+def failing(outcome: Outcome, gates: Sequence[str]) -> tuple[str, ...]:
+    """Codes of the findings that a gate names, by code or by severity.
+
+    Raises:
+        UnknownName: a gate is neither.
+    """
+    require_gates(gates)
     found = [*outcome.report.notes, *(n for s in outcome.report.sections for n in s.notes)]
     hit = [n.code for n in found if n.code in gates or n.severity in gates]
     return tuple(dict.fromkeys(hit))

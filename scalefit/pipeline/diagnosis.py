@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scalefit.core.numbers import human
+from scalefit.core.numbers import apart, human
 from scalefit.core.observations import Observations
 from scalefit.inference.diagnostics import Diagnostics
 from scalefit.inference.residuals import Check, Residuals
@@ -138,9 +138,10 @@ def short_words(found: Diagnostics) -> tuple[str, ...]:
 
 
 def _pull_words(one: Influence, pull: Pull) -> str:
+    without, value = apart(pull.without, one.value)
     return (
-        f"{row_words(pull.rows, 4)}, without which {one.headline.name} is "
-        f"{human(pull.without)}, not {human(one.value)} ({pull.shift:+.2g} standard errors)"
+        f"{row_words(pull.rows, 4)}, without which {one.headline.name} is {without}, not {value} "
+        f"({pull.shift:+.2g} standard errors)"
     )
 
 
@@ -182,6 +183,9 @@ def _residual_section(found: Diagnostics) -> Section:
         ("Shape beyond the law", _p(looked.structure), "share of variance: ", looked.structure),
     )
     outliers = f"{looked.outliers.size} beyond 5 robust deviations"
+    tails = "a normal distribution"
+    if math.isfinite(looked.tail):
+        tails = f"Student t with {looked.tail:g} degrees of freedom"
     return Section(
         name="diagnostics",
         heading="Residuals",
@@ -189,7 +193,7 @@ def _residual_section(found: Diagnostics) -> Section:
         rows=(
             *((name, p, f"{words}{check.ratio:.3g}") for name, p, words, check in rows),
             ("Outlying rows", "–", outliers),
-            ("Tails", "–", f"Student t with {looked.tail:g} degrees of freedom fits best"),
+            ("Tails", "–", f"{tails} fits best"),
             ("Intra-class correlation", "–", kin or "no group holds two rows"),
             ("Parameters", "–", found.spectrum.words if found.spectrum else "–"),
         ),
@@ -214,6 +218,7 @@ def _influence_section(found: Diagnostics) -> Section:
         for one in found.influence
         for pull in one.pulls
     ]
+    decided = any(pull.decides for one in found.influence for pull in one.pulls)
     return Section(
         name="influence",
         heading="Runs that decide",
@@ -222,7 +227,7 @@ def _influence_section(found: Diagnostics) -> Section:
         numeric=frozenset({1, 3, 4, 5}),
         footer=(
             "Each run, or cluster of rows, left out in turn. A run decides a headline if it makes "
-            "more than half of its jackknife variance.",
+            "more than half of its jackknife variance" + ("." if decided else "; none here does."),
         ),
     )
 
@@ -237,6 +242,8 @@ def _box_section(found: Diagnostics) -> Section:
         shifts = [abs(s) if math.isfinite(s) else -1.0 for s in variant.shifts]
         worst = max(range(len(shifts)), key=shifts.__getitem__)
         moved = f"{variant.shifts[worst]:+.2f} on {names[worst]}" if shifts[worst] >= 0 else "–"
+        # The fit itself is among the choices, to rounding.
+        moved = "none" if 0 <= shifts[worst] < 0.005 else moved
         rows.append((variant.name, *(human(variant.values[k], 4) for k in places), moved))
     table = pa.table(
         {

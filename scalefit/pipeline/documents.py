@@ -517,7 +517,7 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
             number=np.array([int(k) for k in part["number"]], dtype=np.int64),
             estimate=again.theta,
             method=method,
-            df=method.df(runs),
+            df=method.df(again),
             clusters=runs.clusters,
             tried=int(part["tried"]),
             failed=tuple(int(k) for k in part["failed"]),

@@ -155,6 +155,43 @@ def _compare() -> Schema:
     return _object({**_HEADER, "laws": _list(_RANKED), "verdict": _TEXT, "notes": _NOTES})
 
 
+def _rollout() -> Schema:
+    forecast = _object(
+        {"row": _COUNT, "scale": _NUMBER, "decades": _MAYBE, "loss": _NUMBER, "predicted": _MAYBE,
+         "low": _MAYBE, "high": _MAYBE, "inside": _TRUTH}
+    )  # fmt: skip
+    stage = _object(
+        {"cut": _NUMBER, "runs": _COUNT, "law": _TEXT, "tau": _MAYBE,
+         "refusal": _or_null(_TEXT), "forecasts": _list(forecast)}
+    )  # fmt: skip
+    coverage = _object(
+        {"distance": _TEXT, "forecasts": _NUMBER, "covered": _SHARE,
+         "covered_if_law_right": _SHARE, "rmse": _MAYBE, "mean_error": _MAYBE,
+         "half_width": _MAYBE}
+    )  # fmt: skip
+    return _object(
+        {**_HEADER, "scale": _TEXT, "level": _NUMBER, "stages": _list(stage),
+         "coverage": _list(coverage)}
+    )  # fmt: skip
+
+
+def _holdout() -> Schema:
+    score = _object(
+        {"law": _TEXT, "error": _MAYBE, "mean": _MAYBE, "inside": _MAYBE, "trusting": _MAYBE,
+         "width": _MAYBE, "remark": _TEXT}
+    )  # fmt: skip
+    counts = dict.fromkeys(("groups", "best", "far", "beyond", "against"), _COUNT)
+    standing = _object(
+        {"law": _TEXT, **counts, "median": _MAYBE, "mean": _MAYBE, "coverage": _SHARE,
+         "trusting": _SHARE, "width": _MAYBE}
+    )  # fmt: skip
+    group = _object({"group": _TEXT, "fitted": _COUNT, "held_out": _COUNT, "scores": _list(score)})
+    return _object(
+        {**_HEADER, "by": _or_null(_TEXT), "holdout": _object({"column": _TEXT, "value": _TEXT}),
+         "level": _NUMBER, "laws": _list(standing), "groups": _list(group)}
+    )  # fmt: skip
+
+
 def _check() -> Schema:
     return _object({**_HEADER, "columns": _map(_TEXT), "findings": _NOTES})
 
@@ -193,6 +230,11 @@ def _laws() -> Schema:
     return _object({"laws": _list(law)})
 
 
+def _lawtest() -> Schema:
+    promise = _object({"promise": _TEXT, "kept": _TRUTH, "detail": _TEXT})
+    return _object({"law": _TEXT, "promises": _list(promise)})
+
+
 def _explain() -> Schema:
     return _object(
         {"code": _TEXT, "severity": _TEXT, "trigger": _TEXT, "meaning": _TEXT, "remedy": _TEXT}
@@ -201,6 +243,7 @@ def _explain() -> Schema:
 
 _DOCUMENTS: dict[str, Callable[[], Schema]] = {
     "fit": _fit, "groups": _groups, "predict": _predict, "optimum": _optimum,
-    "compare": _compare, "check": _check, "report": _report, "columns": _columns,
-    "ingest": _ingest, "laws": _laws, "explain": _explain,
+    "compare": _compare, "holdout": _holdout, "rollout": _rollout, "check": _check,
+    "report": _report, "columns": _columns, "ingest": _ingest, "laws": _laws,
+    "lawtest": _lawtest, "explain": _explain,
 }  # fmt: skip

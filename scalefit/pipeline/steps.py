@@ -587,10 +587,13 @@ def compare(
     if not fits or observations is None:
         raise InputError("no law could be fitted: " + "; ".join(unfitted.values()), "add runs")
     names = {role: name for own in roles.values() for name, role in own.items()}
+    points = {names.get(role, role): values for role, values in (ahead or {}).items()}
+    for law, _ in chosen if points else ():
+        predictions.require_inputs(law, points)
     ranked = comparisons.compare(
         fits,
         [rolling_origin(one) for one in fits],
-        ahead={names[role]: v for role, v in (ahead or {}).items() if role in names},
+        ahead=points,
         rank=rank,
     )
     if leave_out:

@@ -13,6 +13,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import as_precise_as, counted, human
 from scalefit.core.observations import Observations
 from scalefit.inference.allocation import Allocation
+from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked, trimmed_rms
 from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.prediction import Prediction
@@ -23,7 +24,7 @@ from scalefit.pipeline.steps import Compared, Estimate
 from scalefit.tables.reports import Section
 from scalefit.tables.runs import RunTable
 
-_UNITS = {"N": "parameters", "D": "tokens", "C": "FLOP", "L": "nats per token"}
+_UNITS = {"N": "parameters", "D": "tokens", "C": "FLOP"}
 
 
 def runs_section(table: RunTable, runs: Observations) -> Section:
@@ -50,12 +51,12 @@ def runs_section(table: RunTable, runs: Observations) -> Section:
         header=("role", "column", "from", "to"),
         rows=tuple(rows),
         numeric=frozenset({2, 3}),
-        table=runs_table(runs),
+        table=runs_table(table, runs),
         notes=table.notes,
     )
 
 
-def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table:
+def runs_table(table: RunTable, runs: Observations, estimate: Estimate | None = None) -> pa.Table:
     """The runs in use, one row each, with what a law makes of them if one is given."""
     columns: dict[str, Any] = {
         "row": pa.array([int(r) for r in runs.row], pa.int64()),
@@ -69,7 +70,15 @@ def runs_table(runs: Observations, estimate: Estimate | None = None) -> pa.Table
         inputs = [runs.inputs[name] for name in estimate.law.inputs]
         fitted = estimate.law.predict(estimate.fit.theta[None], inputs)[0]
         columns |= {"fitted": _column(fitted), "residual": _column(runs.loss / fitted - 1)}
-    return _with_units(pa.table(columns), {**_UNITS, "fitted": _UNITS["L"]})
+    return _with_units(pa.table(columns), {**_UNITS, **_of_loss(table, "L", "fitted")})
+
+
+def _of_loss(table: RunTable, *names: str) -> dict[str, str]:
+    """The unit of the loss for columns that hold losses; empty where the table does not say."""
+    if "L" not in table.table.column_names:
+        return {}
+    stated = (table.table.schema.field("L").metadata or {}).get(b"unit", b"").decode()
+    return dict.fromkeys(names, stated) if stated else {}
 
 
 def notes_table(notes: Sequence[Note]) -> pa.Table:
@@ -117,6 +126,7 @@ def parameters_section(estimate: Estimate) -> Section:
                 remark,
             )
         )
+    none = estimate.draws.refused
     table = pa.table(
         {
             "law": pa.array([estimate.law.name] * len(found)),
@@ -125,6 +135,10 @@ def parameters_section(estimate: Estimate) -> Section:
             "se": _column([v.se[0] for v in found.values()]),
             "low": _column([v.low[0] for v in found.values()]),
             "high": _column([v.high[0] for v in found.values()]),
+            "status": pa.array([fit.status] * len(found)),
+            "method": pa.array([None if none else estimate.draws.method.words] * len(found)),
+            "level": pa.array([None if none else estimate.level] * len(found), pa.float64()),
+            "df": _column([math.nan if none else estimate.draws.df] * len(found)),
         }
     )
     used = int((fit.runs.weight > 0).sum())
@@ -228,7 +242,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
                 _pair(found.band.new_run, k, spread),
                 _pair(found.band.headline, k, spread),
                 f"{found.decades[k]:.1f}",
-                found.trust[k] if found.decades[k] else "inside",
+                _stamped(found.trust[k] if found.decades[k] else "inside", estimate),
             )
         )
     keep = [not w for w in withheld]
@@ -242,6 +256,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
             "decades_beyond": _column(found.decades),
             "interpolation": pa.array([bool(h == 0) for h in found.decades]),
             "trust": pa.array(list(found.trust)),
+            "status": pa.array([estimate.status] * len(found.trust)),
         }
     )
     return Section(
@@ -253,13 +268,20 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
         ),
         rows=tuple(shown_rows),
         numeric=frozenset({1, 2, 3, 4, 5}),
-        table=_with_units(table, {**_UNITS, "decades_beyond": "decades"}),
+        table=_with_units(
+            table, {**_UNITS, **_of_loss(estimate.table, "loss"), "decades_beyond": "decades"}
+        ),
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             interval_words(estimate.draws, estimate.level),
-            law_error_words(found.law_error),
+            *(() if estimate.draws.refused else (law_error_words(found.law_error),)),
         ),
     )  # fmt: skip
+
+
+def _stamped(words: str, estimate: Estimate) -> str:
+    """The standing of a row; from a fit that is no minimum it carries the status of the fit."""
+    return words if estimate.status in USABLE else f"{words}, {estimate.status}"
 
 
 def _withheld(rows: Sequence[Sequence[Note]]) -> list[bool]:
@@ -320,7 +342,12 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
     for k, budget in enumerate(found.budget):
         if withheld[k]:
             rows.append(
-                (human(float(budget)), "refused", *[""] * 5, f"{found.decades[k]:.1f} refused")
+                (
+                    human(float(budget)),
+                    "refused",
+                    *[""] * 5,
+                    f"{found.decades[k]:.1f} decades, refused",
+                )
             )
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
@@ -334,9 +361,12 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                 + _pair(found.band.headline, k, spread),
                 _human_ends(found.N, k),
                 f"{human(float(found.near[k, 0]))} to {human(float(found.near[k, 1]))}",
-                found.trust[k]
-                if found.decades[k] == 0
-                else f"{found.decades[k]:.1f} decades, {found.trust[k]}",
+                _stamped(
+                    found.trust[k]
+                    if found.decades[k] == 0
+                    else f"{found.decades[k]:.1f} decades, {found.trust[k]}",
+                    estimate,
+                ),
             )
         )
     keep = [not w for w in withheld]
@@ -355,6 +385,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
             "decades_beyond": _column(found.decades),
             "interpolation": pa.array([bool(h == 0) for h in found.decades]),
             "trust": pa.array(list(found.trust)),
+            "status": pa.array([estimate.status] * len(found.trust)),
         }
     )
     grown = [
@@ -372,15 +403,21 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         rows=tuple(rows),
         numeric=frozenset(range(7)),
         table=_with_units(
-            table, {"budget": "FLOP", "N": "parameters", "D": "tokens", "loss": "nats per token"}
+            table, {**_UNITS, **_of_loss(estimate.table, "loss"), "budget": "FLOP"}
         ),
         notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
         footer=(
             "; ".join(grown) + ".",
-            interval_words(estimate.draws, estimate.level) + " Headlines, but where the law is "
-            "said to be right.",
-            law_error_words(found.law_error),
-            split_error_words(found.split_error),
+            *(
+                (interval_words(estimate.draws, estimate.level),)
+                if estimate.draws.refused
+                else (
+                    interval_words(estimate.draws, estimate.level)
+                    + " Headlines, but where the law is said to be right.",
+                    law_error_words(found.law_error),
+                    split_error_words(found.split_error),
+                )
+            ),
         ),
     )  # fmt: skip
 

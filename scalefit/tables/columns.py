@@ -107,8 +107,8 @@ ROLES: Mapping[str, Role] = {
         Role("tries", "settings tried for this row", "", (
             "n_tries", "num_tries", "trials", "n_trials", "num_trials",
         ), ("tries", "trial")),
-        Role("status", "how the run ended", "", ("run_status", "run_state"), ("status", "state"),
-             text=True),
+        Role("status", "how the run ended", "", ("run_status", "run_state", "State"),
+             ("status", "state"), text=True),
         Role("schedule_done", "whether the loss was read after the whole schedule", "", (
             "decay_done", "annealed", "fully_decayed",
         ), ("schedule", "decay"), text=True),
@@ -221,7 +221,7 @@ def missing(role: str, names: Sequence[str]) -> InputError:
     part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
     likely = [name for name in names if any(word in name.casefold() for word in part.words)]
     alike = [name for name in names if name.casefold() == role.casefold()]
-    candidates = [*alike, *likely]
+    candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
     if candidates:
         listed = ", ".join(repr(shown(name)) for name in candidates[:5])

@@ -21,6 +21,7 @@ _SAME_SCALE = 0.02
 _BUDGET_WIDTH = 0.1
 _FEWEST_SCALES = 5
 _FEWEST_SIZES = 5
+_GRID = 0.8
 _GAP_DECADES = 2.5
 _OUTLYING = 6.0
 _BOUNDED = frozenset(
@@ -260,6 +261,8 @@ def _scales(chart: _Chart) -> Iterator[Note]:
 def _budgets(chart: _Chart) -> list[IntArray]:
     """Places of the rows of each budget, if the table is made of budgets of several sizes."""
     C, N = chart.values["C"], chart.values["N"]
+    if _is_grid(chart):
+        return []
     order = np.argsort(C, kind="stable")
     edges = np.flatnonzero(np.diff(np.log(C[order])) > _BUDGET_WIDTH / 2) + 1
     groups = np.split(order, edges)
@@ -271,6 +274,15 @@ def _budgets(chart: _Chart) -> list[IntArray]:
         and np.ptp(np.log(C[group])) < _BUDGET_WIDTH
     ]
     return found if len(found) >= 2 and sum(map(len, found)) >= chart.row.size / 2 else []
+
+
+def _is_grid(chart: _Chart) -> bool:
+    """Whether nearly every N was trained on every D; equal compute is chance on such a grid."""
+    if "D" not in chart.given:
+        return False
+    N, D = chart.values["N"], chart.values["D"]
+    places = np.unique(N).size * np.unique(D).size
+    return _settings([N, D])[1].size > _GRID * places
 
 
 def _isoflop(chart: _Chart) -> Iterator[Note]:
@@ -344,7 +356,7 @@ def _trajectories(chart: _Chart) -> Iterator[Note]:
         if counts.max() > 1:
             yield doubts.CHECKPOINTS.note(
                 f"{chart.row.size} rows belong to {counted(runs.size, 'run')}, up to {counts.max()}"
-                " each; only runs are independent: use --last or --cluster run"
+                " each; only runs are independent: keep --cluster run, or use --last"
             )
         return
     if not {"N", "D"} <= set(chart.values) or chart.row.size < 20:

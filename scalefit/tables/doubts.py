@@ -245,7 +245,7 @@ CHECKPOINTS = DOUBTS.add(
         trigger="Several rows belong to one run, or the tokens grow row by row at equal N.",
         meaning="Checkpoints of a run share its luck, and losses before the decay is done are not"
         " final losses.",
-        remedy="Keep the last row per run with --last, or resample by run (--cluster run).",
+        remedy="Keep the last row per run with --last, or keep --cluster run, the default.",
     )
 )
 ROUNDED_LOSS = DOUBTS.add(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import counted, shown
+from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables import columns as roles
 from scalefit.tables import status
@@ -49,6 +49,7 @@ from scalefit.tables.units import loss_unit
 # Only below this is it worth looking whether a value is subnormal.
 _SMALL = 1e-300
 _NO_ROW = np.zeros(1, np.bool_)
+_LOSS_END = 1e150
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
@@ -101,6 +102,7 @@ def read(
         draft = smoothed(draft, smooth)
     if last:
         draft = only_last(draft)
+    draft = _without_weightless(draft)
     _refuse_values(draft, CORE)
     return _finished(draft, opened, name, keep)
 
@@ -351,6 +353,16 @@ def _without_missing(draft: Draft) -> Draft:
     return draft
 
 
+def _without_weightless(draft: Draft) -> Draft:
+    """Rows of weight 0 go out; that every weight is 0 is refused where weights are used."""
+    if "weight" not in draft.values:
+        return draft
+    idle = draft.used & (draft.values["weight"] == 0)
+    if not idle.any() or not (draft.used & (draft.values["weight"] > 0)).any():
+        return draft
+    return draft.without(idle, f"column {shown(draft.column('weight'))!r} is 0")
+
+
 def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:
     """What must be positive is, among the roles that are checked.
 
@@ -372,23 +384,29 @@ def _refuse_values(draft: Draft, checked: Sequence[str]) -> None:
 
 
 def _not_positive_rows(draft: Draft, role: str) -> Mask:
-    """Rows in use where a role is not positive and finite; a bare False where none can be."""
-    values = draft.values[role]
-    if values.min(initial=1) > 0 and values.max(initial=1) < np.inf:
+    """Rows in use where a role is not positive or too large; a bare False where none can be."""
+    values, end = draft.values[role], _end(role)
+    if values.min(initial=1) > 0 and values.max(initial=1) < end:
         return _NO_ROW
-    return draft.used & ~(np.isfinite(values) & (values > 0))
+    return draft.used & ~((values < end) & (values > 0))
+
+
+def _end(role: str) -> float:
+    """What a role must stay below: a loss has a square, of which many are summed."""
+    return _LOSS_END if role == "L" else np.inf
 
 
 def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     name = draft.column(role)
     cell = draft.loaded.cell(row, name).strip()
-    wanted = "positive" if draft.values[role][row - 1] <= 0 else "a finite number"
+    wanted = "positive" if draft.values[role][row - 1] <= 0 else f"below {human(_end(role))}"
     more = f", and {counted(count - 1, 'row')} more" if count > 1 else ""
     ticked = name if name.isidentifier() else f"`{name}`"
+    kept = "> 0" if wanted == "positive" else f"< {human(_end(role))}"
     return InputError(
         f"{draft.title}, {draft.loaded.place(row)}, column {shown(name)!r}:"
         f" '{shown(cell)}' must be {wanted}{more}",
-        f"mend it, or leave such rows out: --where '{ticked} > 0'",
+        f"mend it, or leave such rows out: --where '{ticked} {kept}'",
     )
 
 

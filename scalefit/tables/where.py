@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import parse_human, shown
 from scalefit.tables.arrays import Mask
 from scalefit.tables.readers.cells import number
 
@@ -31,6 +31,8 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 _TRUTH = {"true": True, "false": False}
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`""")
+_HUMAN = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[A-Za-z]+(?![\w.])"
+_REPLACED = re.compile(f"{_PIECES.pattern}|{_HUMAN}")
 _ALLOWED = "use comparisons, and, or, not, in, numbers, quoted words and column names"
 
 
@@ -58,12 +60,13 @@ def parse(text: str) -> Filter:
     """
     if len(text) > LONGEST:
         raise InputError(f"--where has {len(text)} letters, more than {LONGEST}", "shorten it")
-    plain, ticked = _without_ticks(text)
+    plain, ticked, human = _stood_in(text)
     _refuse_depth(_PIECES.sub("", plain))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(plain.strip(), mode="eval").body
+        tree = _Spelled(human).visit(tree)
     except SyntaxError as error:
         hint = "write == to compare" if re.search(r"[^=<>!]=[^=]", plain) else _ALLOWED
         raise _refusal(text, (error.offset or 1) - 1, "is not understood", hint) from None
@@ -94,19 +97,44 @@ def matches(condition: Filter, columns: Mapping[str, Values]) -> Mask:
     return _mask(condition.tree, values, condition, rows)
 
 
-def _without_ticks(text: str) -> tuple[str, dict[str, str]]:
-    """`text` with names in back-ticks replaced by identifiers as long, so positions still hold."""
+def _stood_in(text: str) -> tuple[str, dict[str, str], dict[str, float]]:
+    """`text` with identifiers as long for names in back-ticks and for numbers such as 7B.
+
+    So positions still hold. The names and the numbers are told by their identifiers.
+    """
     mark = next(c for c in "abcdefghijklmnopqrstuvwxyz" if not re.search(rf"\b{c}\d", text))
     names: dict[str, str] = {}
+    human: dict[str, float] = {}
 
     def stand_in(piece: re.Match[str]) -> str:
-        if piece[0][0] != "`":
-            return piece[0]
-        name = f"{mark}{len(names)}".ljust(len(piece[0]), "_")
-        names[name] = piece[0][1:-1]
+        word = piece[0]
+        name = f"{mark}{len(names) + len(human)}".ljust(len(word), "_")
+        if word[0] == "`":
+            names[name] = word[1:-1]
+        elif word[0] in "'\"":
+            return word
+        else:
+            try:
+                human[name] = parse_human(word)
+            except InputError:
+                # Python's own parser says what is wrong with it, and where.
+                return word
         return name
 
-    return _PIECES.sub(stand_in, text), names
+    return _REPLACED.sub(stand_in, text), names, human
+
+
+class _Spelled(ast.NodeTransformer):
+    """Puts the numbers in for the identifiers that stand for them."""
+
+    def __init__(self, human: Mapping[str, float]) -> None:
+        self.human = human
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The number that the name stands for, or the name."""
+        if node.id in self.human:
+            return ast.copy_location(ast.Constant(self.human[node.id]), node)
+        return node
 
 
 def _refuse_depth(text: str) -> None:

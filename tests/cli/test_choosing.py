@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scalefit.laws import LAWS
+
 DATA = Path(__file__).parents[2] / "data"
 CHINCHILLA = DATA / "chinchilla-subset" / "runs.csv"
 CURVES = DATA / "learning-curves" / "runs.csv"
@@ -29,6 +31,29 @@ def scalefit(*arguments, check=True):
 
 def document(*arguments):
     return json.loads(scalefit(*arguments, "--json").stdout)
+
+
+def test_auto_at_a_budget_averages_the_laws_of_that_one_input():
+    found = document("predict", CHINCHILLA, "--law", "auto", "--x", "C", "--at", "C=1e21")
+    assert {one["law"] for one in found["average"]} <= {
+        law.name for law in LAWS if law.inputs == ("x",)
+    }
+    both = document("predict", CHINCHILLA, "--law", "auto", "--x", "C", "--at", "N=1e9,D=2e10")
+    assert {one["law"] for one in both["average"]} <= {
+        law.name for law in LAWS if "N" in law.inputs
+    }
+
+
+def test_auto_names_the_input_that_a_point_lacks():
+    for laws in ((), ("--law", "chinchilla", "--law", "coupled")):
+        done = scalefit("predict", CHINCHILLA, "--law", "auto", *laws, "--at", "N=7B", check=False)
+        assert done.returncode == 2
+        assert "the point lacks D" in done.stderr
+
+
+def test_an_input_without_a_law_takes_the_law_of_one_input_that_stands_for_curves():
+    found = document("predict", CHINCHILLA, "--x", "C", "--at", "C=1e21")
+    assert (found["law"], found["rows"][0]["at"]) == ("power-floor", {"C": 1e21})
 
 
 def test_auto_predicts_and_says_what_it_is_made_of():

@@ -378,6 +378,16 @@ def test_no_output_can_be_written_is_exit_code_4(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("flag", [("fit", "--strict=lack-of-fits"), ("check", "--fail-on", "oops")])
+def test_a_gate_that_is_no_code_is_refused_before_anything_is_written(flag, tmp_path):
+    command, *gate = flag
+    done = scalefit(command, RUNS, *gate, "-o", tmp_path / "out.json")
+    assert done.returncode == 2
+    assert "no note code is called" in done.stderr
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
 def test_check_fails_only_on_what_it_was_told_to_fail_on():
     assert scalefit("check", RUNS).returncode == 0
     assert scalefit("check", RUNS, "--fail-on", "warning").returncode == 0

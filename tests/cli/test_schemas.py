@@ -14,21 +14,29 @@ from scalefit.pipeline.schemas import names, schema_of
 ROOT = Path(__file__).parents[2]
 RUNS = "data/chinchilla-subset/runs.csv"
 CURVES = "data/learning-curves/runs.csv"
+CURVED = ("--col", "x=seen_examples")
 CURVE = "power-floor"
+TWO = ("--law", CURVE, "--law", "power")
 COMMANDS = {
     "fit": [("fit", RUNS, "--law", "chinchilla", "--law", "coupled")],
-    "groups": [("fit", CURVES, "--by", "task_id", "--col", "x=seen_examples", "--law", CURVE)],
+    "groups": [("fit", CURVES, "--by", "task_id", *CURVED, "--law", CURVE)],
     "predict": [
         ("predict", RUNS, "--at", "N=7B,D=140B"),
         ("predict", RUNS, "--at", "N=7B,D=140B", "--at", "N=7e15,D=1e18"),
     ],
     "optimum": [("optimum", RUNS, "--budget", "1e21", "--budget", "1e32")],
     "compare": [("compare", RUNS, "--law", "chinchilla", "--law", "kaplan")],
+    "holdout": [
+        ("compare", CURVES, *CURVED, "--holdout", "split=test", *TWO),
+        ("compare", CURVES, *CURVED, "--holdout", "split=test", "--by", "task_id", *TWO),
+    ],
+    "rollout": [("rollout", RUNS, "--where", "flops < 1e20", "--law", "chinchilla")],
     "check": [("check", RUNS), ("check", RUNS, "--where", "N > 1e9")],
     "report": [("report", RUNS, "-o", "{}/report")],
     "columns": [("columns", RUNS)],
     "ingest": [("ingest", RUNS, "-o", "{}/runs.parquet")],
     "laws": [("laws", "list"), ("laws", "show", "chinchilla")],
+    "lawtest": [("laws", "test", "power")],
     "explain": [("explain", "at-bound")],
 }
 CASES = [(name, command) for name, commands in COMMANDS.items() for command in commands]

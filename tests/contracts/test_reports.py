@@ -9,6 +9,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -351,3 +352,9 @@ def test_html_has_contents_when_there_are_more_than_three_sections(sections, wan
 
 if __name__ == "__main__":
     sys.stdout.write(digests())
+
+
+def test_a_file_without_a_suffix_is_told_which_there_are():
+    with pytest.raises(InputError, match="'results' has no suffix") as caught:
+        format_for(Path("results"))
+    assert all(kind.suffixes[0] in caught.value.hint for kind in FORMATS)

@@ -327,6 +327,15 @@ def test_the_profile_of_a_line_is_its_t_interval():
     assert half == pytest.approx(student.ppf(0.975, 38) * line_se(found), rel=1e-5)
 
 
+def test_the_profile_names_the_degrees_of_freedom_of_its_allowance():
+    found = simple_line()
+    drawn = draw(found, METHODS.get("profile")())
+    assert drawn.df == found.runs.n - found.problem.p
+    # What is built on its standard errors takes them back to its ends.
+    se, half = half_width(found, METHODS.get("profile")())
+    assert half == pytest.approx(t_quantile(0.975, drawn.df) * se, rel=1e-6)
+
+
 def test_the_profile_of_a_curve_is_lmfits():
     import lmfit
 
@@ -366,6 +375,20 @@ def test_a_profile_that_does_not_close_is_open():
     )
     assert np.isneginf(floor.low[0])
     assert np.isfinite(floor.high[0])
+
+
+def test_a_parameter_on_a_bound_is_open_beyond_it_and_closed_where_the_runs_object():
+    free = simple_line()
+    reach = student.ppf(0.975, 38) * line_se(free)
+    top = free.theta[1] - reach
+    held = fit(free.law, free.runs, objective=SquaredError(), bound={"b": (-100.0, top)})
+    assert held.certificate.bounds == ("b",)
+    made = METHODS.get("profile")().search(held, lambda theta: theta[:, 1:], 0.95)
+    assert np.isposinf(made.high[0])
+    # Squares grow by ((b - best) / se)^2 s^2: from the bound down they may grow by the same factor
+    # as from the best one up to where its own interval ends.
+    lower = free.theta[1] - reach * np.sqrt(2 + reach**2 / (38 * line_se(free) ** 2))
+    assert made.low[0] == pytest.approx(lower, rel=1e-4)
 
 
 def test_the_delta_method_of_a_line_is_the_cluster_sandwich():

@@ -55,7 +55,7 @@ class Method(Protocol):
         """Number of replicates."""
         ...
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """Degrees of freedom of the interval; infinite where none are used."""
         ...
 
@@ -84,7 +84,7 @@ class OwnRefits(Protocol):
         """As in `Method`."""
         ...
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """As in `Method`."""
         ...
 
@@ -210,7 +210,7 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
         number=np.flatnonzero(good).astype(np.int64),
         estimate=fit.theta,
         method=method,
-        df=method.df(runs),
+        df=method.df(fit),
         clusters=runs.clusters,
         tried=count,
         failed=tuple(int(k) for k in failed),

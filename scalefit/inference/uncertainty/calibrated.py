@@ -9,6 +9,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.tails import t_quantile
+from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.jackknife import Jackknife
@@ -53,9 +54,9 @@ class Calibrated:
         """The jackknife's refits and as many draws as asked for."""
         return Jackknife().count(runs) + self.draws
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """The jackknife's."""
-        return Jackknife().df(runs)
+        return Jackknife().df(fit)
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float

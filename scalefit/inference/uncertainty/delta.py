@@ -42,9 +42,9 @@ class Delta:
         """One."""
         return 1
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """One less than the clusters."""
-        return runs.clusters - 1
+        return fit.runs.clusters - 1
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float

@@ -9,6 +9,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.tails import t_quantile
+from scalefit.inference.fitting import Fit
 from scalefit.inference.uncertainty.base import METHODS, Interval
 
 
@@ -43,9 +44,9 @@ class Jackknife:
         """One refit per cluster, or per group of clusters."""
         return runs.clusters if runs.clusters <= self.most else self.groups
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """One less than the refits."""
-        return self.count(runs) - 1
+        return self.count(fit.runs) - 1
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float

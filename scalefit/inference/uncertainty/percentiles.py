@@ -9,6 +9,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.fitting import Fit
 from scalefit.inference.uncertainty.base import Interval
 
 
@@ -46,7 +47,7 @@ class Percentiles:
         """As many as asked for."""
         return self.draws
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """None are used."""
         return math.inf
 

@@ -50,9 +50,9 @@ class Profile:
         """One."""
         return 1
 
-    def df(self, runs: Observations) -> float:
-        """Of the t allowance: rows less one, for laws of one parameter; `search` knows better."""
-        return runs.clusters - 1
+    def df(self, fit: Fit) -> float:
+        """Of the t allowance: rows less free parameters."""
+        return degrees(fit)
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float
@@ -103,7 +103,8 @@ def allowance(fit: Fit, level: float) -> float:
 
 def first_order_reach(fit: Fit, level: float) -> Array:
     """How far each search coordinate may go if the likelihood is a parabola, shape (p,)."""
-    return np.sqrt(2 * allowance(fit, level) * np.maximum(np.diag(_metric(fit)), 0))
+    metric = _metric(fit, _movable(fit, np.zeros(fit.u.size)))
+    return np.sqrt(2 * allowance(fit, level) * np.maximum(np.diag(metric), 0))
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,13 @@ def extreme(fit: Fit, of: Quantity, side: float, level: float) -> float:
     residual, weight = fit.residual[None], fit.runs.weight[None]
     best = float(fit.objective.log_likelihood(residual, weight)[0])
     region = _Region(fit, best, allowance(fit, level))
-    metric = _metric(fit)
     here = float(of(fit.theta[None])[0])
     slope = side * _slope(fit, of, fit.u)
+    metric = _metric(fit, _movable(fit, slope))
     along = metric @ slope
     length = math.sqrt(max(float(slope @ along), 0.0))
     if length == 0:
-        return here
+        return side * math.inf if _stopped(fit, fit.u, slope).any() else here
     unit = math.sqrt(2 * region.allowed) / length
     u = region.edge(unit * along)
     if u is None:
@@ -188,21 +189,28 @@ def extreme(fit: Fit, of: Quantity, side: float, level: float) -> float:
     return side * math.inf if (_stopped(fit, u, push) & weighty).any() else side * value
 
 
-def _metric(fit: Fit) -> Array:
-    """Inverse curvature of the log-likelihood in the free directions, shape (p, p)."""
+def _movable(fit: Fit, slope: Array) -> NDArray[np.bool_]:
+    """Parameters off their bounds, and those that the slope takes off them, shape (p,)."""
+    low, high = fit.u <= fit.problem.low, fit.u >= fit.problem.high
+    return ~(low | high) | (low & (slope > 0)) | (high & (slope < 0))
+
+
+def _metric(fit: Fit, movable: NDArray[np.bool_]) -> Array:
+    """Inverse curvature of the log-likelihood, zero for what may not move, shape (p, p)."""
     residual, jacobian = fit.problem.evaluate(fit.u[None])
     weight = fit.runs.weight[None]
     found = fit.objective.measure(
         residual, weight, fit.objective.begin(residual, weight, cold=False)
     )
-    inside = (fit.u > fit.problem.low) & (fit.u < fit.problem.high)
-    rows = jacobian[0] * np.where(inside, 1.0, 0.0)[:, None]
+    rows = jacobian[0] * np.where(movable, 1.0, 0.0)[:, None]
     safe = (rows * weight[0] * np.maximum(found.safe[0], 0)) @ rows.T
     # A likelihood's curvature is in units of its scale already; that of squares is not.
     unit = 1.0 if fit.objective.name == "t" else fit.scale**2
     width = np.sqrt(np.maximum(np.diag(safe), 1e-300))
     scaled = safe / np.outer(width, width)
-    return np.asarray(np.linalg.pinv(scaled, rcond=1e-14) / np.outer(width, width) * unit)
+    inverse = np.linalg.pinv(scaled, rcond=1e-14) / np.outer(width, width) * unit
+    # What rounding leaves of a direction without width would be as long as the width is small.
+    return np.where(np.outer(movable, movable), inverse, 0.0)
 
 
 def _slope(fit: Fit, of: Quantity, u: Array) -> Array:

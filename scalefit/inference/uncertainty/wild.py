@@ -65,9 +65,9 @@ class WildCluster:
         """As many as asked for, and the estimate."""
         return self.draws + 1
 
-    def df(self, runs: Observations) -> float:
+    def df(self, fit: Fit) -> float:
         """One less than the clusters."""
-        return runs.clusters - 1
+        return fit.runs.clusters - 1
 
     def interval(
         self, estimate: Array, values: Array, number: IntArray, level: float, df: float

@@ -97,11 +97,17 @@ def format_for(path: Path) -> Format:
     """The format that a file's suffix asks for.
 
     Raises:
+        InputError: it has none.
         UnknownName: no format has that suffix.
     """
     for known in FORMATS:
         if path.suffix.lower() in known.suffixes:
             return known
+    if not path.suffix and path.name not in FORMATS:
+        endings = ", ".join(known.suffixes[0] for known in FORMATS)
+        raise InputError(
+            f"{shown(path.name)!r} has no suffix to choose a format by", f"end it with {endings}"
+        )
     return FORMATS.get(path.suffix.lstrip(".") or path.name)
 
 

@@ -197,10 +197,16 @@ def test_runs_on_one_line_are_refused(ratio):
         allocate(found, draw(found, Jackknife()), TAU, np.array([1e21]))
 
 
-@pytest.mark.parametrize("budgets", [[0.0], [-1e20], [np.inf], [np.nan], [1e20, -1]])
-def test_budgets_that_are_none_are_refused(budgets):
+@pytest.mark.parametrize(
+    ("budgets", "told"),
+    [
+        ([0.0], "budget is 0, must be positive"), ([-1e20], "-1e[+]20"), ([np.inf], "inf"),
+        ([np.nan], "nan"), ([1e20, -1], "budget is -1"), ([], "no budget is given"),
+    ],
+)  # fmt: skip
+def test_budgets_that_are_none_are_refused(budgets, told):
     found = fitted()
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(InputError, match=told):
         allocate(found, draw(found, Jackknife()), TAU, np.array(budgets))
 
 

@@ -131,6 +131,15 @@ def test_residuals_are_compared_per_degree_of_freedom():
     assert judged("residual-scale", plain, [broken]).passed
 
 
+def test_a_law_with_as_many_parameters_as_runs_has_no_residual_to_judge():
+    x = np.geomspace(1e2, 1e6, 3)
+    loss = (1.5 + 8 * x**-0.3) * noise(3, 0.004, 11)
+    verdict = judged("residual-scale", one("power-floor", loss, x), [one("power", loss, x)])
+    assert not verdict.passed
+    assert "no residual is left to judge" in verdict.detail
+    assert "inf" not in verdict.detail
+
+
 def test_a_profile_is_closed_where_the_runs_fix_the_prediction():
     found = judged("closed-profile", FLOOR)
     assert found.passed

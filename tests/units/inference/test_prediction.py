@@ -147,6 +147,11 @@ def test_points_that_are_none_are_refused(fitted, drawn, points):
         predict(fitted, drawn, TAU, {k: np.array(v) for k, v in points.items()})
 
 
+def test_a_point_that_is_none_is_told_by_its_number_and_value(fitted, drawn):
+    with pytest.raises(InputError, match="point 2: x is -3, must be positive"):
+        predict(fitted, drawn, TAU, {"x": np.array([1.0, -3.0])})
+
+
 def test_inputs_of_different_length_are_refused():
     law = LAWS.get("chinchilla")
     found = fit(law, runs_of(law, noise=0.003))

@@ -39,3 +39,9 @@ def test_every_parameter_may_be_fixed_at_its_example(law):
     for name in law.names:
         problem = bind(law, runs, log_target=True, fix={name: law.example[name]})
         assert np.nanmax(problem.fixed) == law.example[name]
+
+
+def test_a_parameter_is_not_fixed_outside_the_bound_that_is_given_with_it():
+    with pytest.raises(InputError, match=r"alpha is fixed at 0\.5, outside its bound of 0\.2 to"):
+        bound_to(fix={"alpha": 0.5}, bound={"alpha": (0.2, 0.4)})
+    assert bound_to(fix={"alpha": 0.3}, bound={"alpha": (0.2, 0.4)}).p == len(LAW.parameters) - 1

@@ -1,6 +1,7 @@
 """Every number that is written is the one that was computed, under its own name and sign."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,42 @@ def test_predictions_are_written_as_computed(estimate, told):
     assert document["rows"][0]["share"]["law_error"] == 0
 
 
+def test_each_row_of_a_fit_that_is_no_minimum_carries_its_status():
+    x = np.geomspace(1e3, 1e6, 30)
+    table = read(pa.table({"x": x, "y": 2 * x**-0.1 * np.exp(0.01 * np.sin(x))}))
+    found = steps.fit(table, "power")
+    bad = replace(found.fit, certificate=replace(found.fit.certificate, status="not-converged"))
+    for estimate, trust in ((found, "inside"), (replace(found, fit=bad), "inside, not-converged")):
+        section = story.prediction_section(
+            estimate, steps.predict(estimate, {"x": [1e5]}, allow_unconverged=True)
+        )
+        assert section.rows[0][-1] == trust
+        assert section.table["status"].to_pylist() == [estimate.status]
+        parameters = story.parameters_section(estimate).table
+        assert set(parameters["status"].to_pylist()) == {estimate.status}
+
+
+def test_parameters_name_the_method_level_and_freedom_of_their_intervals(estimate):
+    (row,) = {
+        (row["method"], row["level"], row["df"])
+        for row in story.parameters_section(estimate).table.to_pylist()
+    }
+    assert row == (estimate.draws.method.words, estimate.level, estimate.draws.df)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"), [("loss", b"nats per token"), ("bpb", b"bits per byte")]
+)
+def test_a_loss_that_is_written_keeps_the_unit_in_which_it_was_read(column, unit):
+    x = np.geomspace(1e3, 1e6, 30)
+    table = read(pa.table({"x": x, column: 2 * x**-0.1 * np.exp(0.01 * np.sin(x))}))
+    found = steps.fit(table, "power")
+    said = story.prediction_section(found, steps.predict(found, {"x": [1e5]})).table
+    runs = story.runs_table(table, found.fit.runs, found)
+    for schema, name in ((said, "loss"), (runs, "L"), (runs, "fitted")):
+        assert schema.schema.field(name).metadata[b"unit"] == unit
+
+
 def test_optima_are_written_as_computed(estimate, best):
     document = documents.optimum_document(estimate, best, stamp=False)
     table = story.optimum_section(estimate, best).table.to_pylist()
@@ -145,7 +182,7 @@ def test_the_noise_is_that_of_one_run(estimate):
 
 
 def test_runs_are_written_with_loss_over_law_less_one(estimate):
-    rows = story.runs_table(estimate.fit.runs, estimate).to_pylist()
+    rows = story.runs_table(estimate.table, estimate.fit.runs, estimate).to_pylist()
     assert len(rows) == 234
     p = dict(zip(estimate.law.names, estimate.fit.theta, strict=True))
     for row in rows[::40]:
@@ -159,7 +196,7 @@ def test_the_figure_of_residuals_has_the_sign_of_the_table(estimate, monkeypatch
     drawn = []
     monkeypatch.setattr(pictures.figures, "residuals", lambda one, against: drawn.append(one))
     pictures.residual_figure(estimate)
-    rows = story.runs_table(estimate.fit.runs, estimate)
+    rows = story.runs_table(estimate.table, estimate.fit.runs, estimate)
     np.testing.assert_allclose(
         drawn[0].percent, 100 * np.array(rows.column("residual").to_pylist()), atol=1e-12
     )

@@ -36,7 +36,7 @@ def test_a_law_of_one_axis_goes_as_far_as_that_axis(role, largest):
     inside, beyond = told["rows"]
     assert inside["trust"] == "inside"
     assert beyond["decades"] == pytest.approx(1, abs=0.01)
-    assert f"decades of {role} beyond" in beyond["notes"][0]["message"]
+    assert f"1 decade of {role} beyond" in beyond["notes"][0]["message"]
 
 
 def test_the_law_error_of_one_axis_is_learnt_along_that_axis():
@@ -231,6 +231,12 @@ def test_own_budgets_and_points_of_a_report_begin_inside_the_data():
     inside = commands.report(settings("power-floor", x="N")).report.document["predictions"]
     assert [row["at"]["N"] for row in inside["rows"]] == pytest.approx([16.1e9, 48.3e9, 161e9])
     assert inside["rows"][0]["inside"] is True
+
+
+def test_points_of_a_file_are_in_the_units_that_their_columns_name_as_runs_are(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("params_millions,tokens (B),x\n7000,1400,3\n")
+    assert commands.points_of(path) == ({"N": 7e9, "D": 1.4e12, "x": 3.0},)
 
 
 def test_points_of_a_file_are_named_as_columns_of_runs_are(tmp_path):

@@ -138,3 +138,8 @@ def test_bits_per_byte_are_kept_and_told():
     assert values[0] == 0.9
     assert unit == "bits per byte"
     assert notes[0].code == "bits-per-byte"
+
+
+def test_a_column_that_might_be_meant_is_named_once():
+    error = missing("seen", ["seen", "loss"])
+    assert str(error).endswith("perhaps 'seen'")

@@ -117,6 +117,12 @@ def test_bracketed_valleys_with_enough_sizes_are_in_order():
     assert not {"isoflop-edge", "isoflop-few", "budget-gap"} & set(codes)
 
 
+def test_a_grid_of_sizes_and_tokens_is_no_sweep_at_equal_compute():
+    # Steps of one ratio on both axes give runs of equal compute that nobody planned.
+    N, D = (v.ravel() for v in np.meshgrid(1e8 * 2.0 ** np.arange(6), 1e9 * 2.0 ** np.arange(6)))
+    assert not {"isoflop-edge", "isoflop-few", "budget-gap"} & set(found(N=N, D=D, loss=law(N, D)))
+
+
 def test_a_hundred_thousand_rows_of_many_budgets_are_looked_at_whole():
     C = np.repeat(np.geomspace(1e15, 1e25, 20_000), 5)
     n = np.sqrt(C / 120) * np.tile([0.25, 0.5, 1, 2, 4], 20_000)

@@ -84,6 +84,20 @@ def test_limits_hold(text, limit):
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["N >= 2M", "N >= 2.0M", "2000k <= N", "`N` >= .002B", "N>=2Mparams"]
+)
+def test_numbers_may_be_written_as_people_do(text):
+    columns = {"N": np.array([1e6, 2e6, 3e6])}
+    assert matches(parse(text), columns).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("text", "letter"), [("N > 2Q", 5), ("N > 2M and open(1) > 2", 12)])
+def test_a_refusal_keeps_its_place_beside_such_numbers(text, letter):
+    with pytest.raises(InputError, match=f"letter {letter}: "):
+        parse(text)
+
+
 def test_a_refusal_has_its_place():
     with pytest.raises(InputError, match=r"letter 14: ") as caught:
         parse("loss < 3 and open('x') == 1")
