@@ -376,7 +376,8 @@ LACK_OF_FIT = DOUBTS.add(
     Doubt(
         name="lack-of-fit",
         severity="warning",
-        trigger="products of the log inputs explain residuals that the law left, p < 0.05",
+        trigger="products of the log inputs, together or those of different inputs alone, explain "
+        "residuals that the law left, p < 0.05",
         meaning="The law misses a shape that the runs show; it will miss more of it further out.",
         remedy="Compare other laws with scalefit compare; trust the headline interval, which "
         "holds law error, and not the narrower ones.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, pairwise
+from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -13,7 +13,6 @@ from scalefit.core.median import median
 from scalefit.core.numbers import counted
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
-from scalefit.core.tails import f_tail
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.criteria import (
     STRUCTURE_LEVEL,
@@ -25,6 +24,7 @@ from scalefit.inference.criteria import (
 )
 from scalefit.inference.fitting import Fit
 from scalefit.inference.profile import deviance_at, prediction_se
+from scalefit.inference.residuals import PERFECT, log_problem, structure_of
 
 Points = Mapping[str, Array]
 _FALLING = frozenset({"x", "N", "D", "C"})  # inputs of which more should never hurt
@@ -349,51 +349,13 @@ def largest_rise(fit: Fit, ahead: Points | None = None) -> float:
 def structure_p(fit: Fit) -> float:
     """Probability of residuals as ordered as these if they had no shape.
 
-    One input: von Neumann's ratio along it (one-sided). Several: the joint test of squares and
-    products of the log inputs beside the law's own Jacobian, with cluster-robust covariance.
-
-    Source: Bates & Watts 1988, section 2.4 (added columns).
+    One input: von Neumann's ratio along it (one-sided). Several: what products of the log inputs
+    explain beyond the law.
     """
     if len(fit.law.inputs) == 1:
         return von_neumann_p(fit)
-    return _added_columns_p(fit)
-
-
-def _added_columns_p(fit: Fit) -> float:
-    runs = fit.runs
-    log = {n: np.log(v) - np.log(v).mean() for n, v in runs.inputs.items() if np.ptp(v) > 0}
-    added = np.stack(
-        [log[a] * log[b] for a, b in combinations_with_replacement(sorted(log), 2)], axis=0
-    )
-    residual, jacobian = fit.problem.evaluate(fit.u[None])
-    r, own = residual[0], jacobian[0]
-    if not np.isfinite(r).all() or np.abs(r).max() < 1e-9:
+    residual, jacobian = (part[0] for part in log_problem(fit).evaluate(fit.u[None]))
+    if not np.isfinite(residual).all() or np.abs(residual).max() < PERFECT:
         return 1.0
-    weight = runs.weight[None]
-    found = fit.objective.measure(
-        residual, weight, fit.objective.begin(residual, weight, cold=False)
-    )
-    root = np.sqrt(weight * np.maximum(found.safe, 0))[0]
-    root = root / np.sqrt(np.mean(root**2))
-    basis = _orthonormal((own * root).T)
-    extra = _orthonormal((added * root).T - basis @ (basis.T @ (added * root).T))
-    q, groups = extra.shape[1], runs.clusters
-    df = groups - basis.shape[1] - q
-    if q == 0 or df < 3:
-        return 1.0
-    y = r * root
-    effect = extra.T @ y
-    rest = y - basis @ (basis.T @ y) - extra @ effect
-    scores = np.zeros((groups, q))
-    np.add.at(scores, runs.cluster, extra * rest[:, None])
-    if groups == runs.n:
-        covariance = np.eye(q) * float((rest**2).sum()) / df
-    else:
-        covariance = scores.T @ scores * groups / max(df, 1)
-    statistic = float(effect @ np.linalg.pinv(covariance) @ effect) / q
-    return float(f_tail(q, df, statistic))
-
-
-def _orthonormal(columns: Array) -> Array:
-    left, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(left[:, size > 1e-8 * max(float(size[0]), 1e-300)])
+    found = structure_of(fit, residual, jacobian).p_value
+    return found if np.isfinite(found) else 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from scalefit.inference.fitting import Fit
 from scalefit.inference.objectives import Gaussian, StudentT
 from scalefit.inference.problem import Problem
 
-_PERFECT = 1e-9  # residuals this small are rounding, of which nothing can be said
+PERFECT = 1e-9  # residuals this small are rounding, of which nothing can be said
 _OUTLYING = 5.0
 _TAILS = (2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0)
 _FEWEST = 8
@@ -50,7 +50,8 @@ class Residuals:
         scatter: Score test of |residual| on the log of the scale; ratio: scatter of the smaller
             third of the runs over that of the larger third.
         order: Rank von Neumann test along the scale; ratio: 2 for none, less for runs of one sign.
-        structure: F test of curvature beyond the law; ratio: share of the variance it explains.
+        structure: F test of curvature beyond the law, its p-value combined with that of the
+            inputs' acting together; ratio: share of the variance that all of it explains.
         tail: Degrees of freedom of the best Student t; infinite for normal tails.
     """
 
@@ -83,8 +84,8 @@ def examined(fit: Fit) -> Residuals:
     n, p = residual.size, fit.problem.p
     spread *= float(np.sqrt(n / max(1, n - p)))
     free = np.sqrt(np.maximum(1 - leverage, 1e-6))
-    judged = spread > _PERFECT and n >= _FEWEST
-    standard = residual / (spread * free) if spread > _PERFECT else np.zeros(n)
+    judged = spread > PERFECT and n >= _FEWEST
+    standard = residual / (spread * free) if spread > PERFECT else np.zeros(n)
     far = np.flatnonzero(np.abs(standard) > _OUTLYING)
     return Residuals(
         relative=residual,
@@ -93,7 +94,7 @@ def examined(fit: Fit) -> Residuals:
         outliers=far[np.argsort(-np.abs(standard[far]), kind="stable")].astype(np.int64),
         scatter=_scatter(fit, np.abs(residual) / free) if judged else NO_CHECK,
         order=_order(fit, residual) if judged else NO_CHECK,
-        structure=_structure(fit, residual, jacobian) if judged else NO_CHECK,
+        structure=structure_of(fit, residual, jacobian) if judged else NO_CHECK,
         tail=_tail(residual, fit.runs.weight) if judged else float("nan"),
     )
 
@@ -139,15 +140,43 @@ def _order(fit: Fit, residual: Array) -> Check:
     return Check(float(z), 2 * normal_tail(abs(z)), ratio)
 
 
-def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
+def structure_of(fit: Fit, residual: Array, jacobian: Array) -> Check:
     """Whether products of the log inputs, beyond what the law can do, explain residuals.
+
+    All products are tested jointly, and those of two different inputs also by themselves: how
+    inputs act together is where laws of several inputs differ, and two or more squares that
+    explain nothing would hide it. The two p-values are combined.
 
     What is explained are the scores that the objective makes of the residuals: a bad run counts no
     more than in the fit, and a sound one in full.
 
-    Source: Schrader & Hettmansperger 1980, Biometrika 67(1) (tests from M-estimates).
+    Args:
+        fit: The estimate.
+        residual: Of the log loss, shape (n,).
+        jacobian: Its derivatives, shape (p, n).
+
+    Sources: Schrader & Hettmansperger 1980, Biometrika 67(1) (tests from M-estimates); Tukey 1949,
+    Biometrics 5(3) (one degree of freedom for what is not additive); Liu & Xie 2020, JASA 115(529)
+    (combining dependent tests).
     """
-    extra = _curvature(fit)
+    joint = _explained(fit, residual, jacobian, _curvature(fit))
+    if len(fit.law.inputs) == 1 or not np.isfinite(joint.p_value):
+        return joint
+    across = _explained(fit, residual, jacobian, _interaction(fit))
+    if not np.isfinite(across.p_value):
+        return joint
+    return replace(joint, p_value=_combined(np.array([joint.p_value, across.p_value])))
+
+
+def _combined(p_values: Array) -> float:
+    """Cauchy combination: the mean of Cauchy quantiles is nearly Cauchy however they depend."""
+    # Held off 0 and 1, where a quantile is infinite and one test alone would decide.
+    mean = float(np.mean(np.tan((0.5 - np.clip(p_values, 1e-15, 0.99)) * np.pi)))
+    return float(np.arctan2(1.0, mean) / np.pi)
+
+
+def _explained(fit: Fit, residual: Array, jacobian: Array, extra: Array) -> Check:
+    """F test of added columns, shape (q, n), beside the law's own."""
     root = np.sqrt(fit.runs.weight)
     inside = _basis((jacobian * root).T)
     rows = (extra * root).T
@@ -166,19 +195,19 @@ def _structure(fit: Fit, residual: Array, jacobian: Array) -> Check:
     if fit.runs.clusters == n:
         statistic = (share / q) / ((1 - share) / (n - p - q))
         return Check(statistic, f_tail(q, n - p - q, statistic), share)
-    return _clustered(fit, outside * right[:, None], q, share)
+    return _clustered(fit, outside * right[:, None], p, share)
 
 
-def _clustered(fit: Fit, scores: Array, q: int, share: float) -> Check:
-    """The same by scores summed over clusters (Hotelling's T squared)."""
-    groups = fit.runs.clusters
+def _clustered(fit: Fit, scores: Array, p: int, share: float) -> Check:
+    """The same by scores summed over clusters (Hotelling's T squared); the fit took p degrees."""
+    groups, q = fit.runs.clusters, scores.shape[1]
     summed = np.zeros((groups, q))
     np.add.at(summed, fit.runs.cluster, scores)
     total = summed.sum(axis=0)
     spread = summed - total / groups
     statistic = float(total @ np.linalg.pinv(spread.T @ spread) @ total) * (groups - 1) / groups
     statistic *= (groups - q) / ((groups - 1) * q)
-    return Check(statistic, f_tail(q, groups - q, statistic), share)
+    return Check(statistic, f_tail(q, groups - p - q, statistic), share)
 
 
 def _curvature(fit: Fit) -> Array:
@@ -188,6 +217,12 @@ def _curvature(fit: Fit) -> Array:
     if len(logs) == 1:
         return np.stack([logs[0] ** 2, logs[0] ** 3])
     return np.stack([a * b for a, b in combinations_with_replacement(logs, 2)])
+
+
+def _interaction(fit: Fit) -> Array:
+    """Products of two different log inputs, shape (q, n)."""
+    logs = [np.log(fit.runs.inputs[name]) for name in fit.law.inputs]
+    return np.stack([(a - a.mean()) * (b - b.mean()) for a, b in combinations(logs, 2)])
 
 
 def _score(fit: Fit, residual: Array) -> Array:

@@ -441,6 +441,21 @@ def test_lack_of_fit_is_rare_where_the_law_is_right():
     assert hits <= 8
 
 
+def test_inputs_that_act_together_are_told_in_most_sets_of_35_runs():
+    compute = np.repeat(np.geomspace(1e18, 1e21, 7), 5)
+    n = 0.11963 * (compute / 6) ** 0.51261 * np.tile(np.geomspace(0.25, 4, 5), 7)
+    d = compute / 6 / n
+    size, data = 482.01 * n**-0.3478, 2085.43 * d**-0.3658
+    clean = 1.8172 + (size ** (1 / 0.8) + data ** (1 / 0.8)) ** 0.8
+    hits = 0
+    for seed in range(100):
+        jitter = np.exp(0.007 * np.random.default_rng(seed).standard_normal(35))
+        runs = select(read(pa.table({"N": n, "D": d, "L": clean * jitter})), {"N": "N", "D": "D"})
+        hits += examined(fit(CHINCHILLA, runs, starts=TRUTH[None])).structure.p_value < 0.05
+    # The F test of both squares and the product together tells 55 of these hundred.
+    assert hits >= 60
+
+
 def test_a_note_is_the_same_whatever_the_file_order(tmp_path):
     columns = world(budgets=4, sizes=5)
     turned = {k: v[::-1] for k, v in columns.items()}

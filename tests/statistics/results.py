@@ -78,6 +78,7 @@ PARTS = (
     ("Draws calibrated to the jackknife",
      lambda: ranges(rows_of("coverage-draws.csv"), "interval", "runs")),
     ("Two groups' exponents at 5 %", lambda: plain(rows_of("shared-exponent.csv"))),
+    ("Lack of fit told at 5 %, chinchilla fitted", lambda: plain(rows_of("lack-of-fit.csv"))),
     ("Beyond the data, the law right", lambda: plain(rows_of("beyond-right-law.csv"))),
     ("Beyond the data, chinchilla fitted to a coupled surface, k = 0.6",
      lambda: plain(rows_of("beyond-coupled-0.6.csv"))),

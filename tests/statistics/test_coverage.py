@@ -18,6 +18,7 @@ from worlds import (
     contaminated,
     design,
     gaussian,
+    heavy,
     hits,
     jackknife_t,
     left_out,
@@ -240,14 +241,13 @@ def test_groups_of_one_exponent_are_rarely_told_apart():
     assert np.mean(power) >= 0.8
 
 
-def sweep(truth_of, world, noise=0.007, repeats=1):
+def sweep(truth_of, world, noise=gaussian, budgets=7, sizes=5):
     """Seven budgets of five sizes, with their noise."""
-    compute = np.repeat(np.geomspace(1e18, 1e21, 7), 5 * repeats)
+    compute = np.repeat(np.geomspace(1e18, 1e21, budgets), sizes)
     best = 0.11963 * (compute / 6) ** 0.51261
-    n = best * np.tile(np.geomspace(0.25, 4, 5), 7 * repeats)
+    n = best * np.tile(np.geomspace(0.25, 4, sizes), budgets)
     d = compute / 6 / n
-    random = np.random.default_rng((23, world))
-    loss = truth_of(n, d) * np.exp(noise * random.standard_normal(n.size))
+    loss = truth_of(n, d) * np.exp(noise(np.random.default_rng((23, world)), compute))
     return observations({"N": n, "D": d}, loss)
 
 
@@ -264,11 +264,11 @@ def coupled_truth(k):
 
 
 def beyond(truth_of, worlds, key):
-    """Whether each nested interval holds at 10x and 100x, its widths, PIT, and the shape test."""
+    """Whether each nested interval holds at 10x and 100x, its widths, and PIT."""
     compute = np.array([1e22, 1e23])
     n = 0.11963 * (compute / 6) ** 0.51261
     place = {"N": n, "D": compute / 6 / n}
-    held, widths, pit, shaped = [], [], [], []
+    held, widths, pit = [], [], []
     for world in range(worlds):
         one = fit(LAW, sweep(truth_of, key + world), starts=TRUTH[None])
         drawn = draw(one, Jackknife())
@@ -287,13 +287,12 @@ def beyond(truth_of, worlds, key):
         )  # fmt: skip
         widths.append([np.log(part.high / part.low) for part in (band.new_run, band.headline)])
         pit.append(student.cdf(np.log(run / band.loss) / band.new_run.se, drawn.df))
-        shaped.append(examined(one).structure.p_value < 0.05)
-    return np.mean(held, axis=0), np.median(widths, axis=0), np.ravel(pit), np.mean(shaped)
+    return np.mean(held, axis=0), np.median(widths, axis=0), np.ravel(pit)
 
 
 @pytest.mark.slow
 def test_beyond_the_data_a_right_law_is_covered_at_a_fair_width():
-    held, widths, pit, shaped = beyond(plain_truth, 150, 0)
+    held, widths, pit = beyond(plain_truth, 150, 0)
     write_table(
         "beyond-right-law.csv", ("interval", "10x", "100x"),
         [(name, *(f"{v:.3f}" for v in row))
@@ -302,7 +301,6 @@ def test_beyond_the_data_a_right_law_is_covered_at_a_fair_width():
     # C1: (b) in [0.93, 0.975], (c) in [0.94, 1.0], two standard errors wider for 150 worlds.
     assert held[1].min() >= 0.895
     assert held[2].min() >= 0.94
-    assert shaped <= 0.10
     # C1 allows 1.7 at 100x; measured 2.9. What covers real tables (test_prequential.py) costs this
     # much where the law is right, which no one can know two decades beyond three.
     assert widths[1, 1] <= 3.1 * widths[0, 1]
@@ -310,20 +308,63 @@ def test_beyond_the_data_a_right_law_is_covered_at_a_fair_width():
 
 
 @pytest.mark.slow
-# C2 asks that the shape is seen in 0.95 and 0.55. With noise of 0.7 % and 35 runs the exact F test
-# of a normal law sees k = 0.8 in 0.47, ours for the t in 0.45; with 105 runs in 0.96.
-@pytest.mark.parametrize(("k", "told"), [(0.6, 0.95), (0.8, 0.35)])
-def test_beyond_the_data_a_wrong_law_is_covered_by_the_headline_alone(k, told):
-    held, _, _, shaped = beyond(coupled_truth(k), 100, 1000)
+@pytest.mark.parametrize("k", [0.6, 0.8])
+def test_beyond_the_data_a_wrong_law_is_covered_by_the_headline_alone(k):
+    held, *_ = beyond(coupled_truth(k), 100, 1000)
     write_table(
         f"beyond-coupled-{k}.csv", ("interval", "10x", "100x"),
         [(name, *row)
-         for name, row in zip(("exact law", "new run", "headline"), held, strict=True)]
-        + [("lack-of-fit told", shaped, shaped)],
+         for name, row in zip(("exact law", "new run", "headline"), held, strict=True)],
     )  # fmt: skip
     assert held[2].min() >= 0.93
     assert held[0].min() <= 0.75
-    assert shaped >= told
+
+
+def late_break(n, d):
+    """The data term bends 0.7 decades before the largest token count."""
+    late = np.maximum(d / 5e10, 1.0) ** 0.15
+    return 1.8172 + 482.01 * n**-0.3478 + 2085.43 * d**-0.3658 * late
+
+
+SHAPES = {
+    "law right": plain_truth,
+    "coupled k = 0.8": coupled_truth(0.8),
+    "coupled k = 0.6": coupled_truth(0.6),
+    "break in D near the end": late_break,
+}
+SIZES = ((5, 5), (7, 5), (7, 15))  # budgets and sizes in each
+
+
+def doubted(truth_of, noise, budgets, sizes, worlds=400):
+    """Share of worlds in which lack of fit is told."""
+    ones = (
+        fit(LAW, sweep(truth_of, 5000 + world, noise, budgets, sizes), starts=TRUTH[None])
+        for world in range(worlds)
+    )
+    return float(np.mean([examined(one).structure.p_value < 0.05 for one in ones]))
+
+
+@pytest.mark.slow
+def test_a_shape_that_the_law_lacks_is_told_and_none_where_it_is_right():
+    found = {
+        (shape, noise.__name__): [doubted(truth_of, noise, *grid) for grid in SIZES]
+        for shape, truth_of in SHAPES.items()
+        for noise in (gaussian, heavy, contaminated)
+    }
+    write_table(
+        "lack-of-fit.csv", ("shape; noise", *(f"n {a * b}" for a, b in SIZES)),
+        [(f"{shape}; {noise}", *row) for (shape, noise), row in found.items()],
+    )  # fmt: skip
+    # [0.03, 0.075], two standard errors wider for 400 worlds.
+    size = np.array([row for (shape, _), row in found.items() if shape.startswith("law")])
+    assert size.min() >= 0.015
+    assert size.max() <= 0.10
+    assert 0.03 <= size.mean() <= 0.075
+    # C2: 0.55 and 0.95 of 35 runs, likewise. The exact F test of all three products, for a normal
+    # law and these 35 runs, tells k = 0.8 in 0.47 and the break in 0.24.
+    assert found["coupled k = 0.8", "gaussian"][1] >= 0.50
+    assert found["coupled k = 0.6", "gaussian"][1] >= 0.95
+    assert found["break in D near the end", "gaussian"][2] >= 0.35
 
 
 @pytest.mark.slow

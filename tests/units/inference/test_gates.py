@@ -24,6 +24,7 @@ from scalefit.inference.gates import (
 )
 from scalefit.inference.objectives import Gaussian
 from scalefit.inference.profile import deviance_at, prediction_se
+from scalefit.inference.residuals import examined
 from scalefit.laws import LAWS
 
 X = np.geomspace(1e2, 1e6, 30)
@@ -89,6 +90,11 @@ def surface(coupling, seed=0):
     n, d = (v.ravel() for v in np.meshgrid(np.geomspace(1e7, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
     loss = 1.8 + (480 * n**-0.35 + 2100 * d**-0.37) ** coupling
     return observations({"N": n, "D": d}, loss * noise(36, 0.004, seed))
+
+
+def test_the_gate_looks_at_the_shape_that_the_warning_tells_of():
+    found = fit(LAWS.get("chinchilla"), surface(0.8))
+    assert structure_p(found) == examined(found).structure.p_value
 
 
 def test_added_columns_find_a_coupling_and_leave_the_truth_alone():

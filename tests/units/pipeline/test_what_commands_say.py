@@ -276,3 +276,31 @@ def test_the_forecast_figure_has_the_sign_of_its_table(monkeypatch):
         np.testing.assert_allclose(series.high - series.error, reach)
         np.testing.assert_allclose(series.error - series.low, reach)
     assert abs(drawn[1].error).max() > 1
+
+
+def counted(end, path):
+    """What is said of breaks where the loss goes on with the power `end` after a fifth of 1e6."""
+    x = np.geomspace(1e2, 1e6, 40)
+    noise = 0.002 * np.random.default_rng(3).standard_normal(40)
+    late = np.log1p((x / 2e5) ** 8) / 8
+    y = (0.5 + 5 * x**-0.2) * np.exp(noise + end * late)
+    np.savetxt(path, np.stack([x, y], axis=1), delimiter=",", header="x,y", comments="")
+    told = commands.compare(settings("power-floor", "broken-power", runs=path)).report
+    (section,) = [part for part in told.sections if part.name == "breaks"]
+    return section, told.document["breaks"][0]
+
+
+def test_breaks_are_supported_only_if_their_law_meets_the_gates(tmp_path):
+    section, law = counted(0.5, tmp_path / "runs.csv")
+    assert "The runs support 1 break" not in section.lead[0]
+    assert "broken-power, with 1, is asked for, but the law fails monotone" in section.lead[0]
+    assert not law["supported"]
+    assert law["objections"] == ["the law fails monotone"]
+    assert section.rows[0][-1] == "the law fails monotone"
+
+
+def test_breaks_whose_law_meets_the_gates_are_counted(tmp_path):
+    section, law = counted(-0.5, tmp_path / "runs.csv")
+    assert section.lead == ("The runs support 1 break.",)
+    assert law["supported"]
+    assert law["objections"] == []
