@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import example as also
 from hypothesis import strategies as st
 from simulated import example, grid, observations, predicted
 
@@ -107,6 +108,8 @@ def check(law, seed, disguise):
 
 @FEW
 @given(seed=st.integers(0, 2**32 - 1), disguise=disguises)
+# Three breaks whose full polishing step overshoots the minimum.
+@also(seed=5156236, disguise=Disguise((0.0, 0.0, 0.0), 0, 0.0, 0.0, 250.0))
 def test_a_disguise_changes_no_curve(law, seed, disguise):
     check(law, seed, disguise)
 
