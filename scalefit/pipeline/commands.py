@@ -766,6 +766,8 @@ def explain(code: str) -> Report:
 def points_of(path: Path) -> tuple[dict[str, float], ...]:
     """Points of a table, one row each, its columns named by role, with units as in runs.
 
+    What runs have besides inputs, such as a loss, is passed over: a table of runs is one of points.
+
     Raises:
         InputError: the table cannot be read, or a cell is no number.
     """
@@ -782,10 +784,14 @@ def points_of(path: Path) -> tuple[dict[str, float], ...]:
         raise InputError(f"{shown(str(path))} holds no points", "write a header and a row each")
     names = [str(name).strip() for name in rows[0] if name is not None]
     roles = {column: role for role, column in assign(names).columns.items()}
+    inputs = {"C", *(name for law in LAWS.values() for name in law.inputs)}
+    beside = {column for column, role in roles.items() if role in ROLES and role not in inputs}
     found = []
     for k, row in enumerate(rows, start=2):
         point = {}
         for role, text in row.items():
+            if role is not None and role.strip() in beside:
+                continue
             if role is None or text is None or not text.strip():
                 what = "a cell too many" if role is None else f"column {shown(role)}: nothing here"
                 raise InputError(

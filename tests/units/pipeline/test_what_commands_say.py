@@ -233,6 +233,12 @@ def test_own_budgets_and_points_of_a_report_begin_inside_the_data():
     assert inside["rows"][0]["inside"] is True
 
 
+def test_a_table_of_runs_is_a_table_of_points(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("run,N,D,loss\na,7e9,1.4e11,2.2\n")
+    assert commands.points_of(path) == ({"N": 7e9, "D": 1.4e11},)
+
+
 def test_points_of_a_file_are_in_the_units_that_their_columns_name_as_runs_are(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("params_millions,tokens (B),x\n7000,1400,3\n")
