@@ -117,7 +117,8 @@ class ResidualScale:
         """Root mean square log residual, without the worst tenth, against the least of all.
 
         Both per degree of freedom: a law with as many parameters as runs misses none of them, and
-        rows that err alike are worth fewer runs. Where runs repeat the same setting, their own scatter is the measure instead.
+        rows that err alike are worth fewer runs. Where runs repeat the same setting, their own
+        scatter is the measure instead.
         """
         floor, df = replicate_noise(fit.runs)
         if df >= 5:

@@ -109,6 +109,8 @@ _SPLIT = _object(
         "budget": _NUMBER, "N": _VALUE, "D": _VALUE, "tokens_per_parameter": _VALUE,
         "loss": _VALUE,
         "N_headline": _ENDS, "D_headline": _ENDS, "tokens_per_parameter_headline": _ENDS,
+        "loss_headline": _ENDS, "N_exact_law": _ENDS, "D_exact_law": _ENDS,
+        "tokens_per_parameter_exact_law": _ENDS, "loss_exact_law": _ENDS,
         "near_optimal": _object(
             {"waste": _NUMBER, "N": {**_list(_MAYBE), "minItems": 2, "maxItems": 2}}
         ),

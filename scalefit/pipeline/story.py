@@ -379,6 +379,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
             **_band_columns(found.N_headline, "N_headline", keep),
             **_band_columns(found.D_headline, "D_headline", keep),
             **_band_columns(found.ratio_headline, "tokens_per_parameter_headline", keep),
+            **_band_columns(found.band.headline, "loss_headline", keep),
             **_valued(found.band.headline, "loss", keep),
             "near_optimal_N_low": _column(np.where(keep, found.near[:, 0], np.nan)),
             "near_optimal_N_high": _column(np.where(keep, found.near[:, 1], np.nan)),

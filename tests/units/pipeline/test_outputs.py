@@ -124,12 +124,16 @@ def test_optima_are_written_as_computed(estimate, best):
             expected = (None,) * 3 if gone else (one.value[k], one.low[k], one.high[k])
             assert tuple(row[name][end] for end in ("value", "low", "high")) == expected
             assert (cells[name], cells[f"{name}_low"], cells[f"{name}_high"]) == expected
-        for name, one in (("exact_law", best.band.exact), ("new_run", best.band.new_run)):
+        for name, one in (
+            ("loss_exact_law", best.band.exact), ("loss_new_run", best.band.new_run),
+            ("N_exact_law", best.N), ("D_exact_law", best.D),
+            ("tokens_per_parameter_exact_law", best.ratio),
+        ):  # fmt: skip
             ends = (None, None) if gone else (one.low[k], one.high[k])
-            assert (row[f"loss_{name}"]["low"], row[f"loss_{name}"]["high"]) == ends
+            assert (row[name]["low"], row[name]["high"]) == ends
         for name, one in (
             ("N", best.N_headline), ("D", best.D_headline),
-            ("tokens_per_parameter", best.ratio_headline),
+            ("tokens_per_parameter", best.ratio_headline), ("loss", best.band.headline),
         ):  # fmt: skip
             ends = (None, None) if gone else (one.low[k], one.high[k])
             headline = row[f"{name}_headline"]
