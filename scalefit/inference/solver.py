@@ -32,7 +32,7 @@ _MOST_DAMPING = 1e12
 _LONGEST_COLD = 2.0
 _LIGHT_DAMPING = 1e-2
 _STAGE_STEPS = 100
-_HALVINGS = 5  # of a polishing step that raises the objective
+_APART = 1e-3  # of a residual, between gradients whose difference is taken
 
 
 @dataclass(frozen=True)
@@ -316,25 +316,28 @@ def polish(
     Where every row counts with positive curvature the step comes from a QR factorisation of the
     Jacobian, which keeps the digits that normal equations lose.
     """
-    u, share = start.copy(), 1.0
-    last = np.inf
+    u, last = start.copy(), np.inf
     for _ in range(rounds):
         residual = problem.residual(u[None])
         state = objective.begin(residual, weight, cold=False)
         step, size = _newton(problem, objective, u, weight, state)
+        most = objective.value(residual, weight)[0] + 1e-12 * size
+
+        def end(step: Array, u: Array = u, most: float = most) -> Array | None:
+            trial = np.clip(u + step, problem.low, problem.high)
+            value = objective.value(problem.residual(trial[None]), weight)[0]
+            return trial if np.isfinite(step).all() and value <= most else None
+
+        trial = end(step)
+        if trial is None:
+            # Where the law bends, the first-order curvature may be a small part of the whole.
+            step = _whole_newton(problem, objective, u, weight, state)
+            trial = end(step)
         width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
         length = float(np.max(np.abs(step) / width, initial=0.0))
-        if not np.isfinite(step).all() or length >= 0.95 * last:
+        if trial is None or not length < 0.95 * last:
             break
-        most = objective.value(residual, weight)[0] + 1e-12 * size
-        # Where the law bends, the true curvature may be several times the first-order one.
-        for part in share / 2.0 ** np.arange(_HALVINGS):
-            trial = np.clip(u + part * step, problem.low, problem.high)
-            if objective.value(problem.residual(trial[None]), weight)[0] <= most:
-                break
-        else:
-            break
-        u, last, share = trial, length, float(part)
+        u, last = trial, length
         if length < 1e-16:
             break
     return u
@@ -367,6 +370,27 @@ def _newton(
         else _by_least_squares(tall[:, free], tall[:, -1])
     )
     return step, size
+
+
+def _whole_newton(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> Array:
+    """Step -H^-1 g, shape (p,), with the law's own bend in H, by differences of exact gradients."""
+    here = assess(problem, objective, u[None], weight, state)
+    gradient, safe = here.gradient[0], np.diagonal(here.safe[0])
+    # So far apart that a typical residual changes by a thousandth of itself.
+    apart = _APART * np.sqrt(here.size / (problem.n * np.maximum(safe, 1e-300)))
+    width = np.maximum(np.abs(u), 1.0)
+    apart = np.clip(apart, 1e-9 * width, 1e-5 * width)
+    around = np.concatenate([u + np.diag(apart), u - np.diag(apart)])
+    found = assess(problem, objective, around, weight, np.repeat(state, len(around))).gradient
+    up, down = found[: u.size], found[u.size :]
+    curvature = (up - down) / (2 * apart[:, None])
+    frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
+    step, free = np.zeros_like(u), np.flatnonzero(~frozen)
+    system = (curvature + curvature.T)[np.ix_(free, free)] / 2
+    step[free] = _by_normal_equations(system, gradient[free])
+    return step
 
 
 def _by_least_squares(columns: Array, right: Array) -> Array:
