@@ -86,7 +86,8 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
         return Diagnostics(pure, (), None, None, (), (), tuple(_one_line(fit)))
     residuals, directions = examined(fit), spectrum(fit)
     kin = _kin(fit, residuals)
-    found = influences(fit, draws, headlines(fit))
+    left_out = draws if isinstance(draws.method, Jackknife) else draw(fit, Jackknife())
+    found = influences(fit, left_out, headlines(fit))
     box = sensitivity_box(fit, found, residuals)
     notes = [
         *_identified(fit, directions),
@@ -96,7 +97,7 @@ def diagnose(fit: Fit, draws: Draws, level: float) -> Diagnostics:
         *_scatter(residuals),
         *_shape(residuals),
         *_large_scatter(fit, pure),
-        *_alike(fit, draws, kin, level),
+        *_alike(fit, left_out, kin, level),
     ]
     return Diagnostics(pure, kin, residuals, directions, found, box, tuple(notes))
 
@@ -255,7 +256,7 @@ def _large_scatter(fit: Fit, pure: PureError) -> Iterator[Note]:
         )
 
 
-def _alike(fit: Fit, draws: Draws, kin: Sequence[Kinship], level: float) -> Iterator[Note]:
+def _alike(fit: Fit, left_out: Draws, kin: Sequence[Kinship], level: float) -> Iterator[Note]:
     """Rows of one group that are taken as independent, but share their error."""
     labels = groupings(fit.runs)
     for one in kin:
@@ -265,7 +266,7 @@ def _alike(fit: Fit, draws: Draws, kin: Sequence[Kinship], level: float) -> Iter
             continue
         words = f"rows of one {one.by} share their error (intra-class correlation "
         words += f"{one.correlation:.2f} over {one.groups} groups)"
-        widths = _widths(fit, draws, labels[one.by], level)
+        widths = _widths(fit, left_out, labels[one.by], level)
         if widths is not None:
             words += (
                 f": the interval of the loss ahead is +-{widths[0]:.2%} by "
@@ -275,14 +276,15 @@ def _alike(fit: Fit, draws: Draws, kin: Sequence[Kinship], level: float) -> Iter
         yield doubts.CLUSTERED_RESIDUALS.note(f"{words}; use --cluster {flag}")
 
 
-def _widths(fit: Fit, draws: Draws, label: np.ndarray, level: float) -> tuple[float, float] | None:
+def _widths(
+    fit: Fit, left_out: Draws, label: np.ndarray, level: float
+) -> tuple[float, float] | None:
     """Half-widths of the loss ahead with clusters as they are and with others."""
     ahead = headlines(fit)[-1:]
     _, cluster = np.unique(label, return_inverse=True)
     other = replace(fit, runs=replace(fit.runs, cluster=cluster.astype(np.int64)))
-    drawn = draw(other, Jackknife())
     pairs = []
-    for which, made in ((fit, draws), (other, drawn)):
+    for which, made in ((fit, left_out), (other, draw(other, Jackknife()))):
         (one,) = influences(which, made, ahead)
         pairs.append(t_quantile((1 + level) / 2, which.runs.clusters - 1) * one.se)
     return (pairs[0], pairs[1]) if np.isfinite(pairs).all() else None

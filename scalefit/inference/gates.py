@@ -116,10 +116,10 @@ class ResidualScale:
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Root mean square log residual, without the worst tenth, against the least of all.
 
-        Both per degree of freedom: a law with as many parameters as runs misses none of them, and
-        rows that err alike are worth fewer runs. Where runs repeat the same setting, their own
-        scatter is the measure instead.
+        Both per degree of freedom: a law with as many parameters as runs misses none of them.
+        Where runs repeat the same setting, their own scatter is the measure instead.
         """
+        own = typical_miss(fit)
         floor, df = replicate_noise(fit.runs)
         if df >= 5:
             spread = float(np.sqrt(np.mean(log_residual(fit) ** 2)))
@@ -129,14 +129,10 @@ class ResidualScale:
                 f"residual {100 * spread:.2g} % of the loss; repeated runs scatter by "
                 f"{100 * floor:.2g} % ({df} degrees of freedom)",
             )
-        share = effective_share(
-            [r for r in rivals if r.status in USABLE and EnoughData().judge(r, rivals).passed]
-        )
-        own = typical_miss(fit, share)
-        least = min(typical_miss(rival, share) for rival in rivals)
+        least = min(typical_miss(rival) for rival in rivals)
         told = f"typical residual {100 * own:.2g} % of the loss"
         if not np.isfinite(own):
-            told = "too few independent runs for its parameters: no residual is left to judge"
+            told = "as many parameters as runs, so that no residual is left to judge"
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),
@@ -284,9 +280,9 @@ def trimmed_rms(fit: Fit) -> float:
     return float(np.sqrt(np.mean(kept**2)))
 
 
-def typical_miss(fit: Fit, share: float) -> float:
-    """The same per degree of freedom, if a row is worth so much of a run; infinite if none is."""
-    n = share * int((fit.runs.weight > 0).sum())
+def typical_miss(fit: Fit) -> float:
+    """The same per degree of freedom; infinite where none is left."""
+    n = int((fit.runs.weight > 0).sum())
     if n <= fit.problem.p:
         return float("inf")
     return trimmed_rms(fit) * float(np.sqrt(n / (n - fit.problem.p)))

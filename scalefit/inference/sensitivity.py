@@ -16,8 +16,7 @@ from scalefit.inference.problem import Problem
 from scalefit.inference.residuals import Residuals, log_problem
 from scalefit.inference.scales import budgets
 from scalefit.inference.solver import solve
-from scalefit.inference.uncertainty.base import Draws, draw
-from scalefit.inference.uncertainty.jackknife import Jackknife
+from scalefit.inference.uncertainty.base import Draws
 
 _SHOWN = 3
 _MISCOUNT = 1.1
@@ -83,13 +82,11 @@ class Variant:
     theta: Array
 
 
-def influences(fit: Fit, draws: Draws, headlines: Sequence[Headline]) -> tuple[Influence, ...]:
-    """Standard error and strongest pulls of each headline, from delete-one-cluster refits.
+def influences(fit: Fit, left_out: Draws, headlines: Sequence[Headline]) -> tuple[Influence, ...]:
+    """Standard error and strongest pulls of each headline, from the jackknife's refits.
 
     Source: MacKinnon, Nielsen & Webb 2023, arXiv:2205.03288 (summclust), section 3.
     """
-    known = isinstance(draws.method, Jackknife)
-    left_out = draws if known else draw(fit, Jackknife())
     theta = np.concatenate([fit.theta[None], left_out.theta])
     return tuple(_influence(fit, left_out, headline, theta) for headline in headlines)
 
