@@ -322,17 +322,11 @@ def polish(
         state = objective.begin(residual, weight, cold=False)
         step, size = _newton(problem, objective, u, weight, state)
         most = objective.value(residual, weight)[0] + 1e-12 * size
-
-        def end(step: Array, u: Array = u, most: float = most) -> Array | None:
-            trial = np.clip(u + step, problem.low, problem.high)
-            value = objective.value(problem.residual(trial[None]), weight)[0]
-            return trial if np.isfinite(step).all() and value <= most else None
-
-        trial = end(step)
+        trial = _moved(problem, objective, u, weight, step, most)
         if trial is None:
             # Where the law bends, the first-order curvature may be a small part of the whole.
             step = _whole_newton(problem, objective, u, weight, state)
-            trial = end(step)
+            trial = _moved(problem, objective, u, weight, step, most)
         width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
         length = float(np.max(np.abs(step) / width, initial=0.0))
         if trial is None or not length < 0.95 * last:
@@ -341,6 +335,15 @@ def polish(
         if length < 1e-16:
             break
     return u
+
+
+def _moved(
+    problem: Problem, objective: Objective, u: Array, weight: Array, step: Array, most: float
+) -> Array | None:
+    """Where a step leads inside the box; None where the objective would be more than `most`."""
+    trial = np.clip(u + step, problem.low, problem.high)
+    value = objective.value(problem.residual(trial[None]), weight)[0]
+    return trial if np.isfinite(step).all() and value <= most else None
 
 
 def _newton(
