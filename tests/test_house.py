@@ -53,6 +53,21 @@ def test_a_fit_loads_neither_lmfit_nor_pandas_nor_matplotlib_nor_scipy_stats():
     assert not loaded & {"lmfit", "pandas", "matplotlib", "scipy.stats", "jinja2", "joblib"}
 
 
+def test_a_point_fit_of_the_library_loads_no_masked_arrays():
+    code = (
+        "import sys\n"
+        "from scalefit.inference.fitting import fit\n"
+        "from scalefit.inference.objectives import Huber\n"
+        "from scalefit.laws import LAWS\n"
+        "from scalefit.tables.read import read\n"
+        "from scalefit.tables.select import select\n"
+        "runs = select(read('data/chinchilla-subset/runs.csv'), {'N': 'N', 'D': 'D'})\n"
+        "found = fit(LAWS.get('chinchilla'), runs, objective=Huber())\n"
+        "print(found.status, 'numpy.ma' in sys.modules)\n"
+    )
+    assert python(code).split() == ["converged", "False"]
+
+
 def test_importing_the_library_loads_nothing_heavy():
     loaded = python("import scalefit, sys; print(' '.join(m.split('.')[0] for m in sys.modules))")
     assert not set(loaded.split()) & set(HEAVY)

@@ -1,4 +1,4 @@
-"""The median without what NumPy's loads: masked arrays, a sixteenth of the start of a fit."""
+"""The median without what NumPy's loads: masked arrays, which no fit needs."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from scalefit.core.observations import Array
 from scalefit.laws.base import Law
+from scalefit.laws.dual import softplus
 
 _AGREE = 1e-12
 
@@ -44,8 +45,7 @@ class Broken:
         height = np.log(theta[:, self.amplitude, None]) + theta[:, self.slope, None] * first
         for c, d, f in self.breaks:
             z = (-logs[0] - np.log(theta[:, d, None])) / theta[:, f, None]
-            bend = np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z))) - np.log(2)
-            height -= (theta[:, c] * theta[:, f])[:, None] * bend
+            height -= (theta[:, c] * theta[:, f])[:, None] * (softplus(z) - np.log(2))
         return np.asarray(theta[:, self.floor, None] + np.exp(height))
 
     def slopes(
@@ -59,7 +59,7 @@ class Broken:
         place = [np.log(theta[:, d, None]) for _, d, _ in self.breaks]
         first = logs[0] + place[0]
         height = np.log(theta[:, self.amplitude, None]) + theta[:, self.slope, None] * first
-        bends, shares = [], []
+        parts = []
         for (c, _, f), at in zip(self.breaks, place, strict=True):
             z = (-logs[0] - at) / theta[:, f, None]
             small = np.exp(-np.abs(z))
@@ -70,8 +70,7 @@ class Broken:
             bend -= np.log(2)
             height -= (theta[:, c] * theta[:, f])[:, None] * bend
             z *= share
-            bends.append((bend, z))
-            shares.append(share)
+            parts.append((bend, z, share))
         np.exp(height, out=height)
         value = theta[:, self.floor, None] + height
         jacobian = np.empty((len(self.slot), *value.shape))
@@ -83,13 +82,11 @@ class Broken:
             self._put(jacobian, self.floor, 1.0)
         self._put(jacobian, self.amplitude, height)
         self._put(jacobian, self.slope, height, first)
-        for k, ((c, d, f), (bend, done), share) in enumerate(
-            zip(self.breaks, bends, shares, strict=True)
-        ):
+        for (c, d, f), (bend, done, share) in zip(self.breaks, parts, strict=True):
             reach = (theta[:, c] * theta[:, f])[:, None]
             self._put(jacobian, c, height, -theta[:, f, None] * bend)
             share *= theta[:, c, None]
-            if k == 0:  # A is the height at the first break: it moves along the curve
+            if d == self.breaks[0][1]:  # where A is the height, which moves along the curve
                 share += theta[:, self.slope, None]
             self._put(jacobian, d, height, share)
             done -= bend

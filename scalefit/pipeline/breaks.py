@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from scalefit.core.numbers import human
+from scalefit.core.numbers import counted, human
 from scalefit.inference.breaks import Break, breaks_of, objections
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked
@@ -95,7 +95,7 @@ def _count(unopposed: Sequence[Ranked]) -> str:
     sound = [len(one.fit.law.breaks) for one in unopposed if one.adequate]
     words = "No law meets every gate, so the runs support no number of breaks."
     if sound:
-        words = f"The runs support {max(sound)} break{'s' * (max(sound) != 1)}."
+        words = f"The runs support {counted(max(sound), 'break')}."
     for one in unopposed:
         breaks = len(one.fit.law.breaks)
         if not one.adequate and breaks > max(sound, default=0):
