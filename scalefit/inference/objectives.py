@@ -17,7 +17,7 @@ from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.median import median
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
-from scalefit.inference.blocks import sum_over
+from scalefit.inference.blocks import dot, sum_over
 
 _SMALLEST_SCALE = 1e-12
 _LARGEST_DELTA = 1e6
@@ -99,11 +99,6 @@ def _over(residual: Array, weight: Array, of: Callable[[Array], Array]) -> Array
     return sum_over(residual.shape[1], lambda some: _sum(weight[:, some] * of(residual[:, some])))
 
 
-def _dot(a: Array, b: Array) -> Array:
-    # Not einsum: alone it takes another loop than in a batch, and a last bit differs.
-    return np.asarray((a * b).sum(axis=-1))
-
-
 @OBJECTIVES.add
 @dataclass(frozen=True)
 class StudentT:
@@ -137,7 +132,7 @@ class StudentT:
         s = state[:, None]
         spread = np.square(residual * (1 / s))
         spread += self.nu
-        size = _dot(weight, np.log(spread * (1 / self.nu))) * (self.nu + 1) / 2
+        size = dot(weight, np.log(spread * (1 / self.nu))) * (self.nu + 1) / 2
         np.reciprocal(spread, out=spread)
         safe = spread * ((self.nu + 1) / s**2)
         spread *= 2 * self.nu
@@ -205,7 +200,7 @@ class StudentT:
             ratio = np.square(residual[:, some] * per)
             ratio /= ratio + self.nu
             weighted = weight[:, some] * ratio
-            return np.stack([_sum(weighted), _dot(weighted, ratio)])
+            return np.stack([_sum(weighted), dot(weighted, ratio)])
 
         first, second = sum_over(residual.shape[1], both)
         return first, second
@@ -213,7 +208,7 @@ class StudentT:
 
 def _half_squares(residual: Array, weight: Array, state: Array) -> Measure:
     """Half the sum of squares: it has the same minimum as the normal likelihood."""
-    half = _dot(weight * residual, residual) / 2
+    half = dot(weight * residual, residual) / 2
     one = np.broadcast_to(np.ones(()), residual.shape)
     return Measure(half, half, residual, one, one, state)
 
@@ -373,7 +368,8 @@ class Huber:
         """At each problem's own threshold."""
         d = state[:, None]
         psi = np.clip(residual, -d, d)
-        value = _dot(weight * psi, residual - psi / 2)
+        weighted = weight * psi
+        value = dot(weighted, residual) - dot(weighted, psi) / 2
         safe = np.abs(residual)
         np.maximum(safe, d, out=safe)
         np.divide(d, safe, out=safe)

@@ -53,10 +53,14 @@ class Powers:
             out = np.empty_like(value) if own is None else jacobian[own]
             heights.append(_height(term, theta, logs, out))
             value += out
-        part = 1 / value if log_target else np.ones((1, 1))
-        for i in self.floors:
-            if i in self.slot:
-                jacobian[self.slot[i]] = part
+        standing = [jacobian[self.slot[i]] for i in self.floors if i in self.slot]
+        part = standing[0] if standing else np.empty_like(value)
+        if log_target:
+            np.divide(1.0, value, out=part)
+        else:
+            part[:] = 1.0
+        for other in standing[1:]:
+            other[:] = part
         begun: set[int] = set()
         for term, height in zip(self.terms, heights, strict=True):
             if log_target:

@@ -32,6 +32,7 @@ _MOST_DAMPING = 1e12
 _LONGEST_COLD = 2.0
 _LIGHT_DAMPING = 1e-2
 _STAGE_STEPS = 100
+_LAST_BIT = float(np.finfo(float).eps)
 _APART = 1e-3  # of a residual, between gradients whose difference is taken
 
 
@@ -81,6 +82,7 @@ def solve(
         tolerance: Predicted gain, relative to the objective, at which a problem is done.
         limit: Most evaluations per problem.
     """
+    weight = np.ascontiguousarray(weight)
     task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
     batch = _begin(task, start, cold=cold)
     converged = np.zeros(len(start), dtype=bool)
@@ -211,8 +213,11 @@ def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _Bool
     step = np.where(frozen, 0.0, np.clip(u + step, problem.low, problem.high) - u)
     bend = np.matmul(sharp, step[:, :, None])[:, :, 0]
     gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
-    nothing = (step == 0).all(axis=1)
-    return step, np.where(nothing, 0.0, gain), solved & (nothing | (gain > 0))
+    # The last bits of a step go where rounding sends them: near the minimum its gain may lose that.
+    bits = _LAST_BIT * np.abs(u)
+    steep = np.diagonal(sharp, axis1=1, axis2=2)
+    blur = _dot(np.abs(gradient), bits) + problem.p * _dot(np.abs(steep), bits**2)
+    return step, np.maximum(gain, 0.0), solved & (gain >= -blur)
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.inference.blocks import ROWS, slices
+from scalefit.inference.blocks import ROWS, dot, slices
 from scalefit.inference.objectives import Objective
 from scalefit.inference.problem import Problem
 
 _BLOCK = 32_768  # doubles per array of a block of problems: a handful fit a level-2 cache
 _SMALL = 900_000  # multiplications that a BLAS calls small: its kernel for them is four times as
 # fast on such thin matrices
+_COLUMNS = 4  # that its kernel takes together
+_LONG = 30  # rows from which a sum by itself is no dearer than the columns it would waste
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _sums(
     if not same:
         np.multiply(jacobian, weight * found.sharp, out=left[p:-1])
     np.multiply(weight, found.psi, out=left[-1])
-    product = np.matmul(left.transpose(1, 0, 2), jacobian.transpose(1, 2, 0))
+    product = _products(left, jacobian)
     return Standing(
         value=found.value,
         size=found.size,
@@ -127,6 +129,27 @@ def _sums(
         sharp=product[:, :p] if same else product[:, p:-1],
         safe=product[:, :p],
     )
+
+
+def _products(left: Array, jacobian: Array) -> Array:
+    """Row sums of left (m, B, n) times jacobian (p, B, n), shape (B, m, p).
+
+    The left is one or two curvatures times the Jacobian, p planes each, and then one plane more.
+    A BLAS multiplies thin matrices four columns at a time and wastes what is left of four: those
+    columns are summed by themselves, and only where symmetry does not know them.
+    """
+    m, (p, batch, n) = len(left), jacobian.shape
+    fours = p - p % _COLUMNS if n >= _LONG else p
+    product = np.empty((batch, m, p))
+    across = product[:, :, :fours]
+    np.matmul(left.transpose(1, 0, 2), jacobian[:fours].transpose(1, 2, 0), out=across)
+    for row in (*range(m - 1), m - 1) if fours < p else ():
+        if row == m - 1 or row % p >= fours:
+            product[:, row, fours:] = dot(left[row], jacobian[fours:]).T
+    for first in range(0, m - 1, p) if fours < p else ():
+        block = product[:, first : first + p]
+        block[:, :fours, fours:] = block[:, fours:, :fours].transpose(0, 2, 1)
+    return product
 
 
 def rounding_gain(objective: Objective, state: Array, rows: Array) -> Array:

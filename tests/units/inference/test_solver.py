@@ -5,6 +5,7 @@ import pytest
 from simulated import example, observations, runs_of
 
 from scalefit.core.errors import InputError, UnknownName
+from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Gaussian, Huber, StudentT
 from scalefit.inference.problem import bind
 from scalefit.inference.solver import joined, polish, solve, solve_positive
@@ -64,6 +65,18 @@ def test_every_start_reaches_the_same_minimum(objective):
         PROBLEM.residual(ends.u[:1]), np.ones((1, RUNS.n)), ends.state[:1]
     ).size[0]))  # fmt: skip
     assert np.ptp(ends.value) <= 1e-9 * size
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("name", ["power-floor", "kaplan"])
+def test_a_search_that_begins_at_the_minimum_ends_there(name, objective):
+    law = LAWS.get(name)
+    for seed in range(20):
+        found = fit(law, runs_of(law, noise=0.01, seed=seed), objective=objective)
+        weight, start = found.runs.weight[None], found.u[None]
+        again = solve(found.problem, objective, weight, start, cold=False)
+        assert again.converged[0], seed
+        assert again.steps[0] < 10
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
