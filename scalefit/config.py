@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +160,8 @@ def load(path: Path) -> Settings:
         ConfigError: the file cannot be read, is no TOML, has an unknown key (the nearest is
             offered) or a value of the wrong kind.
     """
+    import tomllib
+
     where = shown(str(path))
     try:
         data = path.read_bytes()
@@ -197,6 +197,8 @@ def _beside(config: Path, named: str) -> str:
 def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: [{prefix}] must be a table")
+    from difflib import get_close_matches
+
     known = {f.name: f for f in fields(kind)}
     for key in table:
         if key not in known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class ScalefitError(Exception):
@@ -31,6 +30,8 @@ class UnknownName(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         """Name what was asked for and what there is."""
+        from difflib import get_close_matches  # here, since most commands end without an error
+
         names = sorted(known)
         near = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.sorting import distinct
 from scalefit.inference.criteria import effective_aicc, effective_share, log_residual
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import fits_below
@@ -39,7 +40,7 @@ class Break:
 
 def breaks_of(fit: Fit) -> tuple[Break, ...]:
     """Every break of a law of one input, in order."""
-    x = np.unique(next(iter(fit.runs.inputs.values())))
+    x = distinct(next(iter(fit.runs.inputs.values())))
     found = []
     at = sorted(float(fit.theta[fit.law.index(name)]) for name, _ in fit.law.breaks)
     names = sorted(
@@ -72,7 +73,7 @@ def interior_error(fit: Fit) -> float:
     label = np.unique(np.round(np.log(x), 9), return_inverse=True)[1]
     odd = label % 2 == 1
     masks = np.stack([odd, ~odd])
-    if min(np.unique(label[m]).size for m in masks) <= fit.problem.p:
+    if min(distinct(label[m]).size for m in masks) <= fit.problem.p:
         return float("nan")
     u, _ = fits_below(fit, masks)
     squares: list[Array] = []

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.sorting import median
 from scalefit.inference.fitting import Fit
 
 STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it

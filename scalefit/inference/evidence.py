@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.sorting import distinct, median
 from scalefit.core.tails import f_tail
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
@@ -109,16 +109,16 @@ def rows_that_are_no_runs(fit: Fit) -> list[Note]:
     if runs.clusters < runs.n:
         return []
     named = runs.beside.get("run")
-    if named is not None and np.unique(named).size < runs.n and _grow_within(runs, named):
+    if named is not None and distinct(named).size < runs.n and _grow_within(runs, named):
         return [
             doubts.ROWS_ARE_NOT_RUNS.note(
-                f"{runs.n} rows are checkpoints of {np.unique(named).size} runs; intervals of "
+                f"{runs.n} rows are checkpoints of {distinct(named).size} runs; intervals of "
                 "independent rows would cover far less than they say: leave --cluster row out"
             )
         ]
     if named is not None or not {"N", "D"} <= set(runs.inputs):
         return []
-    sizes = np.unique(runs.inputs["N"]).size
+    sizes = distinct(runs.inputs["N"]).size
     if runs.n < _FEWEST_ROWS or runs.n < _MANY_CHECKPOINTS * sizes:
         return []
     if not _look_like_checkpoints(fit):
@@ -136,8 +136,9 @@ def _grow_within(runs: Observations, run: Array) -> bool:
     """Whether the rows of one run are of one size: checkpoints, not runs of one name."""
     if "N" not in runs.inputs:
         return True
-    sizes = np.unique(np.stack([run, np.log(runs.inputs["N"])], axis=1), axis=0)
-    return bool(len(sizes) == np.unique(run).size)
+    pairs = np.stack([run, np.log(runs.inputs["N"])], axis=1)
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    return bool(first.size == distinct(run).size)
 
 
 def _look_like_checkpoints(fit: Fit) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.sorting import distinct
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets as budgets  # part of what a forecast is
@@ -149,7 +150,7 @@ def rolling_origin(fit: Fit, past: Stages | None = None) -> Forecasts:
 
 
 def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:
-    groups = np.unique(runs.cluster[below & (runs.weight > 0)]).size
+    groups = distinct(runs.cluster[below & (runs.weight > 0)]).size
     return int(groups) >= max(2 * p, 10)
 
 
@@ -202,7 +203,7 @@ def spread_below(
     label = fit.runs.cluster[below]
     scores = np.zeros((p, int(label.max()) + 1))
     np.add.at(scores.T, label, (rows * found.psi[0]).T[below])
-    groups = np.unique(label).size
+    groups = distinct(label).size
     meat = scores @ scores.T * groups / max(1, groups - int(free.sum()))
     return inverse @ meat @ inverse, noise_of(fit, scale, int(below.sum()))
 

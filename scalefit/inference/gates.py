@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.numbers import counted
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
+from scalefit.core.sorting import distinct, median
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.criteria import (
     STRUCTURE_LEVEL,
@@ -78,7 +78,7 @@ class EnoughData:
         p, runs = fit.problem.p, fit.runs
         needed = min(p, len(fit.law.parameters)) if len(fit.law.inputs) == 1 else 3
         scales = {
-            name: int(np.unique(np.round(np.log(values), 6)).size)
+            name: int(distinct(np.round(np.log(values), 6)).size)
             for name, values in runs.inputs.items()
         }
         few = [name for name, count in scales.items() if count < needed]
@@ -207,7 +207,7 @@ def _last_break(fit: Fit) -> tuple[float, int]:
     """Where the last break lies, and how many distinct scales lie beyond it."""
     last = max(float(fit.theta[fit.law.index(name)]) for name, _ in fit.law.breaks)
     (x,) = fit.runs.inputs.values()
-    return last, int((np.unique(x) >= last).sum())
+    return last, int((distinct(x) >= last).sum())
 
 
 @GATES.add
@@ -296,7 +296,7 @@ def replicate_noise(runs: Observations) -> tuple[float, int]:
     log, squares, df = np.log(np.maximum(runs.loss, 1e-300)), 0.0, 0
     for k in np.flatnonzero(np.bincount(setting) > 1):
         of = setting == k
-        if np.unique(runs.cluster[of]).size == int(of.sum()):
+        if distinct(runs.cluster[of]).size == int(of.sum()):
             squares += float(((log[of] - log[of].mean()) ** 2).sum())
             df += int(of.sum()) - 1
     return (float(np.sqrt(squares / df)) if df else float("nan")), df
@@ -326,7 +326,7 @@ def largest_rise(fit: Fit, ahead: Points | None = None) -> float:
     """Largest rise of log loss as one input grows from a run's value to the farthest target."""
     law, runs = fit.law, fit.runs
     ends = {**default_ahead(runs), **(ahead or {})}
-    some = np.unique(np.linspace(0, runs.n - 1, min(_PATHS, runs.n)).astype(int))
+    some = distinct(np.linspace(0, runs.n - 1, min(_PATHS, runs.n)).astype(int))
     worst = 0.0
     for name in law.inputs:
         if name not in _FALLING:

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from scalefit.core.errors import InputError, UnknownName
-from scalefit.core.median import median
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
+from scalefit.core.sorting import median
 from scalefit.inference.blocks import dot, sum_over
 
 _SMALLEST_SCALE = 1e-12

@@ -7,8 +7,8 @@ from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.sorting import median
 from scalefit.core.tails import chi_square_tail, f_tail, normal_tail
 from scalefit.inference.fitting import Fit
 from scalefit.inference.objectives import Gaussian, StudentT

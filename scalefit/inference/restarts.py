@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.sorting import distinct
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution, solve
 from scalefit.inference.starts import Screen, screens
@@ -48,7 +49,7 @@ def refit(
     grids = _grids(problem, runs)
     if not grids:
         return _from(problem, objective, weight, known[:1])
-    count = len({int(g) for grid in grids for g in np.unique(grid.group)})
+    count = len({int(g) for grid in grids for g in distinct(grid.group)})
     # Rows that the estimate holds for outliers must not decide where a search begins.
     residual = problem.residual(known[:1])
     state = objective.begin(residual, runs.weight[None], cold=False)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.sorting import distinct
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts, budgets, fits_below, spread_below
 
@@ -103,7 +104,7 @@ def _left_out(fit: Fit, label: IntArray) -> Forecasts:
     kept = [
         b
         for b in range(count)
-        if count > 2 and np.unique(runs.cluster[label != b]).size >= p + 3
+        if count > 2 and distinct(runs.cluster[label != b]).size >= p + 3
         and ((label == b) & (runs.weight > 0)).any()
     ]  # fmt: skip
     if not kept:

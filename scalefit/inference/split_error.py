@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.sorting import distinct
 from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, off_middle, on_one_line
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError, Stages, rate, spread_below, stages
@@ -44,7 +45,7 @@ def _forecasts(fit: Fit, past: Stages | None) -> list[tuple[float, float, float,
         return []
     past = past or stages(fit)
     label, below = past.label, past.below
-    middle = np.array([np.exp(np.log(runs.scale[label == b]).mean()) for b in np.unique(label)])
+    middle = np.array([np.exp(np.log(runs.scale[label == b]).mean()) for b in distinct(label)])
     everything = np.ones(runs.n, dtype=bool)
     now, known = _sizes(fit, fit.u, everything, fit.scale, middle, p)
     rows = []

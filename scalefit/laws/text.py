@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import Parameter as Argument
@@ -102,6 +101,8 @@ def parse_law(text: str, where: str = "the law") -> Law:
     Raises:
         ConfigError: a key, a value or the formula is wrong.
     """
+    import tomllib
+
     try:
         if any(line.count(".") > MOST_DEPTH and "=" in line for line in text.splitlines()):
             raise ConfigError(f"{where}: a line has more than {MOST_DEPTH} dots")

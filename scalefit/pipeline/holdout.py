@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.median import median
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array
+from scalefit.core.sorting import median
 from scalefit.inference.prediction import Prediction
 from scalefit.pipeline import averages, documents, steps
 from scalefit.tables.arrays import floats

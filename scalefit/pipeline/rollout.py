@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.median import median
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
 from scalefit.inference.prediction import Prediction
 from scalefit.inference.scores import DISTANCES

@@ -6,15 +6,14 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
+from scalefit.core.sorting import median
 from scalefit.tables import units
 from scalefit.tables.doubts import (
     BITS_PER_BYTE,
@@ -390,6 +389,8 @@ def _is_loss(column: str) -> bool:
 
 
 def _near(name: str, names: Sequence[str], why: str) -> str:
+    from difflib import get_close_matches
+
     same = [known for known in names if fold(known) == fold(name)]
     near = same or get_close_matches(name, names, n=1, cutoff=0.5)
     if near:

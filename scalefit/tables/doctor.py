@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.sorting import distinct, median
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, codes, floats
 from scalefit.tables.histories import RISE, ends
@@ -269,7 +269,7 @@ def _budgets(chart: _Chart) -> list[IntArray]:
     found = [
         group
         for group in groups
-        if np.unique(N[group]).size >= 3
+        if distinct(N[group]).size >= 3
         and np.ptp(np.log(N[group])) > np.log(2)
         and np.ptp(np.log(C[group])) < _BUDGET_WIDTH
     ]
@@ -281,7 +281,7 @@ def _is_grid(chart: _Chart) -> bool:
     if "D" not in chart.given:
         return False
     N, D = chart.values["N"], chart.values["D"]
-    places = np.unique(N).size * np.unique(D).size
+    places = distinct(N).size * distinct(D).size
     return _settings([N, D])[1].size > _GRID * places
 
 
@@ -295,8 +295,8 @@ def _isoflop(chart: _Chart) -> Iterator[Note]:
         best = N[np.argmin(loss)]
         if best in (N.min(), N.max()):
             edge.append(f"{budget} ({'smallest' if best == N.min() else 'largest'}, {human(best)})")
-        if np.unique(N).size < _FEWEST_SIZES:
-            few.append(f"{budget} ({np.unique(N).size})")
+        if distinct(N).size < _FEWEST_SIZES:
+            few.append(f"{budget} ({distinct(N).size})")
     if edge:
         yield doubts.ISOFLOP_EDGE.note(
             f"the lowest loss is at the end of the sweep of {counted(len(edge), 'budget')}:"
@@ -341,7 +341,7 @@ def _names(chart: _Chart) -> Iterator[Note]:
         return
     order = np.lexsort((chart.values["N"], chart.run))
     run, N = chart.run[order], chart.values["N"][order]
-    mixed = np.unique(run[1:][(run[1:] == run[:-1]) & (N[1:] != N[:-1])])
+    mixed = distinct(run[1:][(run[1:] == run[:-1]) & (N[1:] != N[:-1])])
     if mixed.size:
         rows = chart.rows(chart.run == mixed[0], 4)
         yield doubts.RUN_OF_MANY_SIZES.note(
@@ -365,7 +365,7 @@ def _trajectories(chart: _Chart) -> Iterator[Note]:
     order = np.argsort(N, kind="stable")
     same = N[order][1:] == N[order][:-1]
     grows = D[order][1:] > D[order][:-1]
-    sizes = np.unique(N).size
+    sizes = distinct(N).size
     if chart.row.size / sizes >= 10 and grows[same].mean() > 0.95:
         yield doubts.CHECKPOINTS.note(
             f"{chart.row.size} rows look like checkpoints of {sizes} runs: D grows row by row at"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scalefit.core.median import median
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array
+from scalefit.core.sorting import median
 from scalefit.tables.arrays import Mask
 from scalefit.tables.doubts import RUNS_CENSORED, SCHEDULE_UNFINISHED
 

@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.median import median
 from scalefit.core.observations import Array
 from scalefit.core.registry import Registry
+from scalefit.core.sorting import median
 from scalefit.inference.objectives import Gaussian, Huber, SquaredError, StudentT
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution

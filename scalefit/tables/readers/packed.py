@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +17,7 @@ from scalefit.tables.readers.base import KEPT_WHOLE, Source
 from scalefit.tables.readers.bounds import most_unpacked, too_large
 
 _PIECE = 1024**2
-_DAMAGE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException)
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,8 @@ def gathered(pieces: Iterable[bytes], name: str, most: int) -> tuple[bytes | Non
         if target.tell() + len(piece) > most:
             raise too_large(name, most)
         if spill is None and kept.tell() + len(piece) > KEPT_WHOLE:
+            import tempfile
+
             # It lives as long as the source that holds it, so no block can close it.
             spill = tempfile.NamedTemporaryFile(prefix="scalefit-")  # noqa: SIM115
             spill.write(kept.getbuffer())
@@ -113,16 +112,20 @@ def _reason(error: Exception) -> str:
 
 
 def _gzip(source: Source) -> Iterator[bytes]:
+    import gzip  # here, as is every way of compression: few files are compressed, and one way
+
     # It checks length and CRC of every member and refuses what follows the last one.
     with _file(source) as file, gzip.GzipFile(fileobj=file) as members:
         while piece := members.read(_PIECE):
             yield piece
 
 
-def _streams(new: Callable[[], Any]) -> Callable[[Source], Iterator[bytes]]:
+def _streams(module: str, name: str) -> Callable[[Source], Iterator[bytes]]:
     """Pieces of one or more streams in a row; the file objects of Python pass over a bad tail."""
 
     def pieces(source: Source) -> Iterator[bytes]:
+        found = import_module(module)
+        new, damage = getattr(found, name), getattr(found, "LZMAError", OSError)
         with _file(source) as file:
             rest = file.read(_PIECE)
             while rest:
@@ -131,7 +134,11 @@ def _streams(new: Callable[[], Any]) -> Callable[[Source], Iterator[bytes]]:
                     if stream.needs_input and not rest:
                         raise EOFError
                     given, rest = (rest, file.read(_PIECE)) if stream.needs_input else (b"", rest)
-                    yield stream.decompress(given, _PIECE)
+                    try:
+                        piece = stream.decompress(given, _PIECE)
+                    except damage as error:
+                        raise ValueError(str(error)) from None
+                    yield piece
                 rest = stream.unused_data + rest
 
     return pieces
@@ -148,8 +155,8 @@ def _zstandard(source: Source) -> Iterator[bytes]:
 
 _PACKINGS = (
     _Packing("gzip", (".gz", ".gzip"), b"\x1f\x8b", _gzip),
-    _Packing("bzip2", (".bz2",), b"BZh", _streams(bz2.BZ2Decompressor)),
-    _Packing("xz", (".xz",), b"\xfd7zXZ", _streams(lzma.LZMADecompressor)),
+    _Packing("bzip2", (".bz2",), b"BZh", _streams("bz2", "BZ2Decompressor")),
+    _Packing("xz", (".xz",), b"\xfd7zXZ", _streams("lzma", "LZMADecompressor")),
     _Packing("zstandard", (".zst", ".zstd"), b"\x28\xb5\x2f\xfd", _zstandard),
 )
 PACKED_SUFFIXES: Mapping[str, str] = {s: p.name for p in _PACKINGS for s in p.suffixes}

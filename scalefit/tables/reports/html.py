@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from scalefit.tables.reports.base import FORMATS, Figure, Report, Section, facts, literal
 from scalefit.tables.reports.json import document_text
-from scalefit.tables.reports.svg import cleaned
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -73,6 +72,8 @@ class _Chapter:
 def _chapters(report: Report) -> Iterator[_Chapter]:
     """Sections with ids that are unique in the page, as are those inside their pictures."""
     from markupsafe import Markup
+
+    from scalefit.tables.reports.svg import cleaned
 
     taken: set[str] = set()
     pictures = 0
