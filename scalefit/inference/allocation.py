@@ -31,6 +31,7 @@ FLOP_PER_PARAMETER_TOKEN = 6.0
 _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
+_NARROW = 1e-7  # e-folds
 _LINE = 0.9999
 # Eight per cent of N* for every standard deviation of the budgets: the median of the tables that
 # it was chosen on, computed in tests/statistics/test_splits.py.
@@ -240,8 +241,8 @@ def on_one_line(runs: Observations) -> bool:
 def best_size(law: Law, theta: Array, budgets: Array) -> Array:
     """Log N* for each parameter set and budget, shape (R, m); nan where the loss has no valley.
 
-    A scan over the whole budget line finds the lowest valley, then the exact derivative along
-    the line is halved down to rounding.
+    A scan over the whole budget line finds the lowest valley; then the exact derivative along the
+    line is brought to zero by chords and halves, down to rounding (Dowell & Jarratt 1971).
     """
     if not len(theta):
         return np.empty((0, budgets.size))
@@ -258,11 +259,29 @@ def best_size(law: Law, theta: Array, budgets: Array) -> Array:
     inside = (lowest > 0) & (lowest < _SCAN - 1)
     at = np.clip(lowest, 1, _SCAN - 2)
     low, high = middle + offsets[at - 1], middle + offsets[at + 1]
-    for _ in range(_HALVINGS):
-        half = (low + high) / 2
-        falling = _along(law, theta, budgets, half)[1] < 0
-        low, high = np.where(falling, half, low), np.where(falling, high, half)
-    return np.where(inside, (low + high) / 2, np.nan)
+    below, above = (_along(law, theta, budgets, end)[1] for end in (low, high))
+    for k in range(_HALVINGS):
+        # Now and then a half, for a curve whose chords come from one side alone.
+        at = _chord(low, high, below, above) if k % 3 < 2 else (low + high) / 2
+        slope = _along(law, theta, budgets, at)[1]
+        wide = high - low > _NARROW
+        up, down = wide & (slope < 0), wide & ~(slope < 0)
+        # The end that stays counts half, so that the next chord passes beyond the minimum.
+        below = np.where(up, slope, np.where(down, below / 2, below))
+        above = np.where(down, slope, np.where(up, above / 2, above))
+        low, high = np.where(up, at, low), np.where(down, at, high)
+        if not wide.any():
+            break
+    # What a chord leaves is of the order of the square of its length.
+    ends = [_along(law, theta, budgets, end)[1] for end in (low, high)]
+    return np.where(inside, _chord(low, high, *ends), np.nan)
+
+
+def _chord(low: Array, high: Array, below: Array, above: Array) -> Array:
+    """Where the line through two slopes crosses zero; halfway where it does not, between them."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        at = low - below * (high - low) / (above - below)
+    return np.where((low <= at) & (at <= high), at, (low + high) / 2)
 
 
 def _along(law: Law, theta: Array, budgets: Array, u: Array) -> tuple[Array, Array]:
