@@ -13,12 +13,17 @@ class Promise:
         limit: What was promised; infinite where the ratio is only told.
         at_least: Whether the ratio must reach the limit; else it must not exceed it.
         of: Ratio of what to what, in words.
+        best: What the ratio would be if nothing were done but what no program can do without; nan
+            where that is not known.
+        why: What stands between, in words, if it is missed.
     """
 
     ratio: float
     limit: float
     at_least: bool
     of: str
+    best: float = math.nan
+    why: str = ""
 
     @property
     def kept(self) -> bool:
@@ -33,11 +38,14 @@ class Promise:
     @property
     def words(self) -> str:
         """As the table says it when it is missed."""
-        return (
+        told = (
             f"missed: {self.of} is {number(self.ratio)}, promised "
             f"{'at least' if self.at_least else 'at most'} {self.limit:g}: "
             f"{number(self.distance)} times short"
         )
+        if not math.isnan(self.best):
+            told += f"; at the limit it would be {number(self.best)}"
+        return f"{told}; {self.why}" if self.why else told
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from scalefit.inference.standing import Standing, assess, rounding_gain
 _BoolArray = NDArray[np.bool_]
 _BEGIN = 1 << 20  # residuals looked at together before the first step
 _FROZEN = 1e30
+_DAMPING_COLD, _DAMPING_WARM = 0.3, 1e-3  # of the first step
 _MOST_DAMPING = 1e12
 # A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
 _LONGEST_COLD = 2.0
@@ -180,11 +181,19 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
         residual = task.problem.residual(u[part])
         states.append(task.objective.begin(residual, task.share(part), cold=cold))
     at = task.assess(u, slice(None), np.concatenate(states))
+    scale = np.diagonal(at.safe, axis1=1, axis2=2).copy()
+    if cold:
+        damping = np.full(len(u), _DAMPING_COLD)
+    else:
+        # Where few rows have a curvature, as near an L1 fit, Newton's step leaves what it knows.
+        sharp = np.diagonal(at.sharp, axis1=1, axis2=2)
+        lost = 1 - (sharp / np.maximum(scale, 1e-300)).mean(axis=1)
+        damping = np.clip(np.nan_to_num(lost) ** 4, _DAMPING_WARM, _DAMPING_COLD)
     return _Batch(
         u=u,
         at=at,
-        scale=np.diagonal(at.safe, axis1=1, axis2=2).copy(),
-        damping=np.full(len(u), 0.3 if cold else 1e-3),
+        scale=scale,
+        damping=damping,
         growth=np.full(len(u), 2.0),
         steps=np.ones(len(u), dtype=np.int64),
         stage=np.zeros(len(u), dtype=np.int64),

@@ -1,0 +1,28 @@
+"""CSV to point, refits and quantiles by the library. Called as SCRIPT RUNS OBJECTIVE REFITS."""
+
+import json
+import sys
+
+from scalefit.inference.fitting import fit
+from scalefit.inference.objectives import parse_objective
+from scalefit.inference.uncertainty.base import draw, interval
+from scalefit.inference.uncertainty.bootstrap import Bootstrap
+from scalefit.laws import LAWS
+from scalefit.tables.read import read
+from scalefit.tables.select import select
+
+law = LAWS.get("chinchilla")
+runs = select(read(sys.argv[1]), {name: name for name in law.inputs})
+found = fit(law, runs, objective=parse_objective(sys.argv[2]))
+drawn = draw(found, Bootstrap(draws=int(sys.argv[3])))
+made = interval(drawn, found.theta, drawn.theta, 0.95, log=False)
+print(
+    json.dumps(
+        {
+            name: [float(value), float(low), float(high)]
+            for name, value, low, high in zip(
+                law.names, found.theta, made.low, made.high, strict=True
+            )
+        }
+    )
+)
