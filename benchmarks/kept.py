@@ -39,8 +39,9 @@ def _line(found: dict[str, Any]) -> Line:
     }
     if promise is None:
         return Line(**numbers)
-    limit = math.inf if promise["limit"] is None else promise["limit"]
-    return Line(**numbers, promise=Promise(**{**promise, "limit": limit}))
+    unsaid = {"limit": math.inf, "best": math.nan}
+    whole = {name: unsaid[name] if value is None else value for name, value in promise.items()}
+    return Line(**numbers, promise=Promise(**whole))
 
 
 def _finite(value: Any) -> Any:

@@ -16,9 +16,12 @@ from scalefit.inference.solver import solve
 from scalefit.inference.starts import candidates
 
 _LEAST_CURVATURE = 0.05  # in any direction, as a share of the mean's
-# The field's value at one decade: assumed where none can be estimated, and the scale of the prior
-# where one can. tests/statistics/test_prequential.py prints what public tables show.
+# The field's value at one decade, assumed where none can be estimated.
+# tests/statistics/test_prequential.py prints what public tables show.
 ASSUMED_TAU = 0.02
+# Scale of the prior of a law whose misfit is seen among the runs it was fitted to, and of one that
+# shows none; between p-values of 0 and of the last the one turns into the other.
+_SEEN, _UNSEEN, _NO_SIGN = 0.025, 0.003, 0.2
 _PRIOR_TOP = 1.0
 _FEWEST = 3
 
@@ -244,24 +247,37 @@ def noise_of(fit: Fit, scale: float, rows: int) -> float:
     return scale * factor * float(np.sqrt(rows / max(1, rows - fit.problem.p)))
 
 
-def law_error(forecasts: Forecasts) -> LawError:
+def law_error(forecasts: Forecasts, misfit: float = float("nan")) -> LawError:
     """Law error at one decade: its posterior root mean square under a half-Cauchy prior.
 
     The likelihood of each forecast error e at distance h with model variance v is
     N(e; 0, v + tau^2 h^3). Forecasts of one budget from several cuts hold the same surprise, so
     that together they count as one: a composite likelihood (Varin, Reid & Firth 2011). The prior
-    is that of Gelman 2006 for a rarely measured scale, its own scale the field's value: most laws
-    are off by a few per cent, those of accuracies and of other far losses by much more. Coverage on
-    tables that this was not chosen on: tests/statistics/test_prequential.py.
+    is that of Gelman 2006 for a rarely measured scale. Its own scale depends on what the residuals
+    say: laws that misfit the runs they know are off by a few per cent a decade further on, those
+    of accuracies and of other far losses by much more; laws without a sign of it are nearly right.
+    Coverage on tables that this was not chosen on: tests/statistics/test_prequential.py.
+
+    Args:
+        forecasts: Of each budget from below.
+        misfit: P-value of the law's lack of fit to all runs; nan, where no test could be made,
+            is no good sign.
     """
     away = forecasts.decades > 0
     if int(away.sum()) < _FEWEST:
         return LawError(ASSUMED_TAU, "assumed", int(away.sum()))
     tau = rate(
         forecasts.error[away], forecasts.variance[away], growth(forecasts.decades[away]),
-        forecasts.scale[away], typical=ASSUMED_TAU, top=_PRIOR_TOP,
+        forecasts.scale[away], typical=typical_error(misfit), top=_PRIOR_TOP,
     )  # fmt: skip
     return LawError(tau, "estimated", int(away.sum()))
+
+
+def typical_error(misfit: float) -> float:
+    """Scale of the prior of a law's error at one decade, by the p-value of its lack of fit."""
+    if not np.isfinite(misfit):
+        return _SEEN
+    return float(_SEEN * (_UNSEEN / _SEEN) ** min(misfit / _NO_SIGN, 1.0))
 
 
 def growth(decades: Array) -> Array:

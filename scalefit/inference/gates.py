@@ -24,7 +24,7 @@ from scalefit.inference.criteria import (
 )
 from scalefit.inference.fitting import Fit
 from scalefit.inference.profile import deviance_at, prediction_se
-from scalefit.inference.residuals import PERFECT, log_problem, structure_of
+from scalefit.inference.residuals import misfit
 
 Points = Mapping[str, Array]
 _FALLING = frozenset({"x", "N", "D", "C"})  # inputs of which more should never hurt
@@ -354,8 +354,5 @@ def structure_p(fit: Fit) -> float:
     """
     if len(fit.law.inputs) == 1:
         return von_neumann_p(fit)
-    residual, jacobian = (part[0] for part in log_problem(fit).evaluate(fit.u[None]))
-    if not np.isfinite(residual).all() or np.abs(residual).max() < PERFECT:
-        return 1.0
-    found = structure_of(fit, residual, jacobian).p_value
+    found = misfit(fit)
     return found if np.isfinite(found) else 1.0

@@ -78,7 +78,7 @@ def examined(fit: Fit) -> Residuals:
     Sources: Koenker 1981, Journal of Econometrics 17(1) (scatter); Bartels 1982, Journal of the
     American Statistical Association 77(377) (order).
     """
-    residual, jacobian = (part[0] for part in log_problem(fit).evaluate(fit.u[None]))
+    residual, jacobian = _evaluated(fit)
     leverage = leverage_of(jacobian, fit.runs.weight)
     spread = 1.4826 * float(median(np.abs(residual)))
     n, p = residual.size, fit.problem.p
@@ -97,6 +97,23 @@ def examined(fit: Fit) -> Residuals:
         structure=structure_of(fit, residual, jacobian) if judged else NO_CHECK,
         tail=_tail(residual, fit.runs.weight) if judged else float("nan"),
     )
+
+
+def _evaluated(fit: Fit) -> tuple[Array, Array]:
+    """Residuals of the log loss (n,), and its derivatives (p, n)."""
+    residual, jacobian = log_problem(fit).evaluate(fit.u[None])
+    return residual[0], jacobian[0]
+
+
+def misfit(fit: Fit) -> float:
+    """P-value of the test that `structure_of` is; nan where it cannot be made.
+
+    Residuals that are rounding, or that leave the doubles, show no shape.
+    """
+    residual, jacobian = _evaluated(fit)
+    if not np.isfinite(residual).all() or np.abs(residual).max() < PERFECT:
+        return 1.0
+    return structure_of(fit, residual, jacobian).p_value
 
 
 def leverage_of(jacobian: Array, weight: Array) -> Array:

@@ -34,6 +34,7 @@ from scalefit.inference.forecasts import (
     stages,
 )
 from scalefit.inference.objectives import parse_objective
+from scalefit.inference.residuals import misfit
 from scalefit.inference.scores import leave_one_group_out, leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.split_error import split_error
@@ -153,7 +154,7 @@ class Estimate:
     @cached_property
     def law_error(self) -> LawError:
         """How far the law is wrong beyond its data."""
-        return law_error(self.forecasts)
+        return law_error(self.forecasts, misfit(self.fit))
 
     @cached_property
     def stages(self) -> Stages:

@@ -10,6 +10,7 @@ from scalefit.inference.certificate import USABLE
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
 from scalefit.inference.prediction import decades_beyond, loss_band
+from scalefit.inference.residuals import misfit
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty import draw
 from scalefit.inference.uncertainty.jackknife import Jackknife
@@ -63,7 +64,7 @@ def stages(name, runs):
     """Rows of the table of forecasts: every run above every cut, forecast from below it alone."""
     rows = []
     for found, drawn, above in usable_stages(runs):
-        rows += _stage(name, above, found, drawn, law_error(rolling_origin(found)))
+        rows += _stage(name, above, found, drawn, law_error(rolling_origin(found), misfit(found)))
     return rows
 
 

@@ -6,6 +6,7 @@ It reads the tables that the tests leave in verify-results/ and says which of th
 """
 
 import csv
+import statistics
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +42,19 @@ def ranges(rows, down, across):
     return lines
 
 
+def factors(rows, across, what):
+    """Least, middle and greatest of a column of factors in each cell of another."""
+    cells = [
+        sorted(float(row[what]) for row in rows if row[across] == name)
+        for name in dict.fromkeys(row[across] for row in rows)
+    ]
+    names = [f"{across} {name}" for name in dict.fromkeys(row[across] for row in rows)]
+    lines = ["| | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
+    for word, of in (("least", min), ("median", statistics.median), ("greatest", max)):
+        lines.append(f"| {word} | " + " | ".join(f"{of(cell):.2f}" for cell in cells) + " |")
+    return lines if rows else []
+
+
 def plain(rows):
     """Shares in per cent under their own header."""
     if not rows:
@@ -60,7 +74,7 @@ def words_of(name):
 
 def exact():
     """Cells of the profile likelihood, from one table for each number of runs."""
-    return [row for n in (15, 25, 50) for row in rows_of(f"coverage-exact-{n}.csv")]
+    return [row for n in (15, 25, 50, 100, 250) for row in rows_of(f"coverage-exact-{n}.csv")]
 
 
 PARTS = (
@@ -70,7 +84,10 @@ PARTS = (
      lambda: words_of("splits.md")),
     ("Default (Student-t, jackknife-t): coverage of seven targets, least to greatest",
      lambda: ranges(rows_of("coverage-140.csv"), "noise", "n")),
-    ("Profile likelihood, normal noise", lambda: ranges(exact(), "target", "runs")),
+    ("Its median width, times that of the t-interval of least squares, normal noise",
+     lambda: factors(rows_of("widths.csv"), "n", "width")),
+    ("Profile likelihood, normal noise: seven targets",
+     lambda: ranges(exact(), "interval", "runs")),
     ("Rows of one size share their error: seven targets",
      lambda: ranges(rows_of("coverage-by_size.csv"), "interval", "clusters")),
     ("Checkpoints of each run: seven targets",

@@ -16,6 +16,7 @@ from scalefit.inference.contests import contest, guard, nested_test
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
 from scalefit.inference.prediction import predict
+from scalefit.inference.residuals import misfit
 from scalefit.inference.uncertainty import METHODS, draw
 from scalefit.laws import LAWS
 
@@ -53,7 +54,9 @@ def averaged(truth, n, seed):
     parts = []
     for one in chosen:
         draws = draw(one.fit, METHODS.get("jackknife")())
-        parts.append(predict(one.fit, draws, law_error(one.forecasts), FAR, i_know=True))
+        parts.append(
+            predict(one.fit, draws, law_error(one.forecasts, misfit(one.fit)), FAR, i_know=True)
+        )
     weight = np.array([one.weight for one in chosen])
     names = [one.fit.law.name for one in chosen]
     return average_predictions(parts, names, weight / weight.sum(), made.disagreeing).band

@@ -5,9 +5,10 @@ from simulated import observations
 
 from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import best_size
-from scalefit.inference.objectives import StudentT
+from scalefit.inference.objectives import Gaussian, StudentT
 from scalefit.inference.problem import bind
 from scalefit.inference.solver import solve
+from scalefit.inference.uncertainty.sandwich import STEP, around
 from scalefit.laws import LAWS
 
 LAW = LAWS.get("chinchilla")
@@ -82,6 +83,20 @@ def jackknife_t(estimate, values, level=0.95):
     count = len(values)
     se = np.sqrt((count - 1) / count * ((values - estimate) ** 2).sum(axis=0))
     return t_quantile((1 + level) / 2, count - 1) * se
+
+
+def exact_t(n, d, loss, level=0.95):
+    """Half-widths of the t-interval of least squares, first order in the parameters."""
+    runs = observations({"N": n, "D": d}, loss)
+    problem = bind(LAW, runs, log_target=True)
+    start = problem.search(TRUTH[None])
+    u = solve(problem, Gaussian(), np.ones((1, runs.n)), start, cold=False).u[0]
+    residual, jacobian = problem.evaluate(u[None])
+    df = runs.n - problem.p
+    triangle = np.linalg.qr(jacobian[0].T, mode="r")
+    root = np.linalg.inv(triangle) * np.sqrt(residual[0] @ residual[0] / df)
+    near = targets(problem.theta(around(u, root))) - targets(problem.theta(u[None]))
+    return t_quantile((1 + level) / 2, df) * np.sqrt(((near / STEP) ** 2).sum(axis=0))
 
 
 def hits(half_width, estimate):

@@ -43,6 +43,11 @@ def test_a_missed_promise_is_told_with_its_distance(form):
     assert "theirs to ours" not in words
 
 
+def test_a_miss_says_what_is_in_the_way_and_how_far_one_could_get():
+    promise = Promise(12.0, 20, at_least=True, of="a to b", best=31.4, why="the door is slow")
+    assert promise.words.endswith("at the limit it would be 31.4; the door is slow")
+
+
 def test_a_promise_is_kept_up_to_its_limit():
     assert Promise(50, 50, at_least=True, of="").kept
     assert not Promise(49.99, 50, at_least=True, of="").kept

@@ -16,6 +16,7 @@ from scalefit.inference.forecasts import (
     law_error,
     noise_of,
     rolling_origin,
+    typical_error,
 )
 from scalefit.inference.objectives import OBJECTIVES, Gaussian, StudentT, parse_objective
 from scalefit.inference.uncertainty import draw
@@ -116,7 +117,8 @@ def test_fewer_than_three_forecasts_are_not_enough():
     assert (three.source, three.forecasts) == ("estimated", 3)
 
 
-def test_the_rate_is_the_posterior_root_mean_square_under_a_half_cauchy_prior():
+@pytest.mark.parametrize("misfit", [np.nan, 0.0, 0.07, 0.6])
+def test_the_rate_is_the_posterior_root_mean_square_under_a_half_cauchy_prior(misfit):
     error, variance, decades = (
         [0.02, -0.05, 0.03, 0.01],
         [1e-4, 2e-4, 1e-4, 3e-4],
@@ -125,13 +127,20 @@ def test_the_rate_is_the_posterior_root_mean_square_under_a_half_cauchy_prior():
 
     def density(tau):
         total = np.array(variance) + tau**2 * np.array(decades) ** 3
-        prior = 1 / (1 + (tau / ASSUMED_TAU) ** 2)
+        prior = 1 / (1 + (tau / typical_error(misfit)) ** 2)
         return prior * np.exp(-0.5 * (np.log(total) + np.array(error) ** 2 / total).sum() - 15)
 
     area = quad(density, 0, 1, epsabs=0, points=[0.05])[0]
     second = quad(lambda tau: tau**2 * density(tau), 0, 1, epsabs=0, points=[0.05])[0]
-    found = law_error(made(error, variance, decades))
+    found = law_error(made(error, variance, decades), misfit)
     assert found.tau == pytest.approx(np.sqrt(second / area), rel=1e-4)
+
+
+def test_a_law_without_a_sign_of_misfit_is_trusted_further():
+    told = made([0.004, -0.003, 0.002], [1e-5] * 3, [0.5, 0.5, 1.0])
+    rates = [law_error(told, p).tau for p in (np.nan, 1e-9, 0.05, 0.2, 0.9)]
+    assert rates[0] == pytest.approx(rates[1])
+    assert rates[1] > rates[2] > rates[3] == rates[4] > 0
 
 
 @pytest.mark.parametrize("tau", [0.005, 0.02, 0.08])
