@@ -28,6 +28,7 @@ class Observations:
             training compute in FLOP where it is known or derivable, else the first input.
         scale_name: Role of `scale`, as words use it.
         cluster_name: What was taken for one independent unit: `run`, `row`, a role or a column.
+        nats: Whether the loss is a language model's in nats per token, and no training loss.
         beside: Numbers that are no input but say something of the rows, each shape (n,):
             `loss_se`, `tries`, and codes of `run` and `group`.
     """
@@ -40,6 +41,7 @@ class Observations:
     scale: Array
     scale_name: str
     cluster_name: str = "run"
+    nats: bool = False
     beside: Mapping[str, Array] = field(default_factory=dict)
 
     @property

@@ -111,13 +111,16 @@ class ResidualScale:
 
     name: ClassVar[str] = "residual-scale"
     factor: float = 3.0
+    most: float = 0.015
     above_replicates: float = 1.5
 
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Root mean square log residual, without the worst tenth, against the least of all.
 
         Both per degree of freedom: a law with as many parameters as runs misses none of them.
-        Where runs repeat the same setting, their own scatter is the measure instead.
+        Where runs repeat the same setting, their own scatter is the measure instead. A loss in nats
+        has a measure of its own too: validation losses scatter by 0.3 to 0.8 % about a law that
+        fits (method.md 1.6), so that laws which all miss are not saved by each other's company.
         """
         own = typical_miss(fit)
         floor, df = replicate_noise(fit.runs)
@@ -133,6 +136,13 @@ class ResidualScale:
         told = f"typical residual {100 * own:.2g} % of the loss"
         if not np.isfinite(own):
             told = "as many parameters as runs, so that no residual is left to judge"
+        if fit.runs.nats and np.isfinite(own) and own > self.most:
+            return Verdict(
+                self.name,
+                False,
+                f"{told}; where a law fits, losses in nats scatter by less than "
+                f"{100 * self.most:.2g} % (published: 0.3 to 0.8 %)",
+            )
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),

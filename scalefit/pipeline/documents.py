@@ -408,6 +408,7 @@ def _arrays(runs: Observations) -> dict[str, Any]:
         "scale": [float(x) for x in runs.scale],
         "scale_name": runs.scale_name,
         "cluster_name": runs.cluster_name,
+        "nats": runs.nats,
         "beside": {k: [number(x) for x in v] for k, v in runs.beside.items()},
     }
 
@@ -486,6 +487,7 @@ def _restored(part: Mapping[str, Any], one: Mapping[str, Any], document: Any) ->
         scale=_floats(arrays["scale"]),
         scale_name=str(arrays["scale_name"]),
         cluster_name=str(arrays["cluster_name"]),
+        nats=bool(arrays.get("nats", False)),
         beside={
             str(k): np.array([np.nan if x is None else _real(x) for x in v])
             for k, v in arrays["beside"].items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,11 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.tables import columns as roles
 from scalefit.tables.arrays import codes, floats
 from scalefit.tables.runs import RunTable
+from scalefit.tables.units import NATS
 
+_LOSSES = frozenset({"loss", "l", "nll", "ce", "entropy", "nats", "ppl", "perplexity"})
+_TRAINING = frozenset({"train", "training"})
+_SENSE = (1.0, 12.5)  # nats per token: less are bytes or pictures, more is worse than guessing
 _UNITS_BY_WORD = {"size": "N"}
 
 
@@ -55,8 +60,22 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         scale=scale[order],
         scale_name=scale_name,
         cluster_name=_unit_name(runs, cluster),
+        nats="x" not in inputs.values() and _is_in_nats(runs, loss),
         beside={name: values[order] for name, values in _beside(runs).items()},
     )
+
+
+def _is_in_nats(runs: RunTable, loss: Array) -> bool:
+    """Whether name, unit and values of the loss are those of a language model's on held-out text.
+
+    A name that says nothing of train or validation is taken for a final loss.
+    """
+    facts = runs.table.schema.field("L").metadata or {}
+    words = set(re.findall(r"[a-z]+", facts.get(b"source", b"").decode("utf-8", "replace").lower()))
+    named = bool(words & _LOSSES) and not words & _TRAINING
+    low, high = _SENSE
+    within = bool((loss >= low).all() and (loss <= high).all())
+    return named and within and facts.get(b"unit") == NATS.name.encode()
 
 
 def _beside(runs: RunTable) -> dict[str, Array]:

@@ -1,5 +1,7 @@
 """Gates: each passes what it should and fails what it should, with a reason."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -120,6 +122,18 @@ def test_replicates_give_the_noise_floor():
     missed = judged("residual-scale", wrong)
     assert not missed.passed
     assert "20 degrees of freedom" in missed.detail
+
+
+def test_laws_that_all_miss_losses_in_nats_are_not_saved_by_each_others_company():
+    x = np.geomspace(1e2, 1e6, 20)
+    runs = observations({"x": x}, (1.5 + 8 * x**-0.3) * noise(20, 0.03))
+    for nats, passed in ((False, True), (True, False)):
+        found = fit(LAWS.get("power-floor"), replace(runs, nats=nats))
+        verdict = judged("residual-scale", found)
+        assert verdict.passed is passed
+        assert ("1.5 %" in verdict.detail) is nats
+    quiet = replace(observations({"x": x}, (1.5 + 8 * x**-0.3) * noise(20, 0.008)), nats=True)
+    assert judged("residual-scale", fit(LAWS.get("power-floor"), quiet)).passed
 
 
 def test_rows_of_one_run_are_no_replicates():

@@ -121,6 +121,7 @@ def test_a_saved_curve_of_one_axis_is_measured_along_it_again(tmp_path):
     path.write_text(json.dumps(documents.saved_document([estimate], Settings())))
     (again,) = documents.load_saved(path)
     assert again.fit.runs.scale_name == "N"
+    assert again.fit.runs.nats
     told = [steps.predict(e, {"N": 6e9}).decades[0] for e in (estimate, again)]
     assert told == pytest.approx([np.log10(2)] * 2)
     assert replace(again.fit.runs, row=estimate.fit.runs.row).scale.max() == 3e9

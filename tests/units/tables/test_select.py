@@ -47,6 +47,24 @@ def test_distance_is_measured_in_compute_where_it_is_known():
     assert bare.scale.tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    ("name", "scaled", "nats"),
+    [
+        ("loss", 1, True), ("eval/val_loss", 1, True), ("L", 1, True), ("final_loss", 1, True),
+        ("val_ppl", 10, True), ("train_loss", 1, False), ("train/CE_loss", 1, False),
+        ("val_bpb", 1, False), ("loss", 0.2, False), ("loss", 5, False), ("test_error", 1, False),
+    ],
+)  # fmt: skip
+def test_a_loss_is_in_nats_where_its_name_unit_and_values_say_so(name, scaled, nats):
+    runs = read(pa.table({"N": N, "D": D, name: [scaled * v for v in L]}), columns={"L": name})
+    assert select(runs, BOTH).nats is nats
+
+
+def test_the_loss_of_a_bare_curve_may_be_anything():
+    curve = read(pa.table({"x": N, "loss": L}), columns={"x": "x", "L": "loss"})
+    assert not select(curve, {"x": "x"}).nats
+
+
 @pytest.mark.parametrize("role", ["N", "D", "C"])
 def test_a_law_of_one_input_is_measured_along_it(role):
     runs = select(table(), {"x": role})
