@@ -22,10 +22,12 @@ from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
 _ENTRIES = 1 << 14  # systems solved together
-_BASINS = 12
+_BASINS = 40
 # Survivors of each round of a replicate's search, and the evaluations it gives.
-_ROUNDS = ((_BASINS, 8), (6, 24), (2, 300))
-_LAST = 2000  # evaluations for the few that creep along a valley
+_ROUNDS = ((24, 4), (10, 16), (3, 40))
+# Evaluations for the best of them. One that creeps along a valley has arrived, as far as a resample
+# can tell, where a round lowers its objective by less than this share.
+_LAST, _CREEPING = (100, 100, 400), 1e-3
 _KEPT_BYTES = 8 << 20
 _NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
 _CLOSE = 1e-10  # predicted gain, relative to the objective: the last step leaves its square
@@ -141,9 +143,7 @@ def _better(ends: Solution, at: IntArray, others: Solution) -> Solution:
     rank = np.where(others.converged, others.value, np.inf)
     mine = np.where(ends.converged[at], ends.value[at], np.inf)
     wins = rank < mine
-    new = at[wins]
-    for field in fields(Solution):
-        getattr(ends, field.name)[new] = getattr(others, field.name)[wins]
+    _put(ends, at[wins], others.take(wins))
     return ends
 
 
@@ -170,10 +170,26 @@ def _halved(problem: Problem, objective: Any, weight: Array, u: Array) -> Soluti
         at = order[:, :keep] + np.arange(count)[:, None] * each
         u = ends.u[at]
     best = ends.take(at[:, 0])
-    slow = np.flatnonzero(~best.converged)
-    if not slow.size:
-        return best
-    further = solve(
-        problem, objective, weight[slow], best.u[slow], cold=False, tolerance=_CLOSE, limit=_LAST
-    )
-    return _better(best, slow, further)
+    for limit in _LAST:
+        slow = np.flatnonzero(~best.converged)
+        if not slow.size:
+            break
+        further = solve(
+            problem,
+            objective,
+            weight[slow],
+            best.u[slow],
+            cold=False,
+            tolerance=_CLOSE,
+            limit=limit,
+        )
+        residual = problem.residual(further.u)
+        size = objective.measure(residual, weight[slow], further.state).size
+        further.converged[:] |= best.value[slow] - further.value <= _CREEPING * size
+        _put(best, slow, further)
+    return best
+
+
+def _put(ends: Solution, at: IntArray, others: Solution) -> None:
+    for field in fields(Solution):
+        getattr(ends, field.name)[at] = getattr(others, field.name)
