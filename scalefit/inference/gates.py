@@ -22,6 +22,7 @@ from scalefit.inference.criteria import (
     serial_aicc,
     von_neumann_p,
 )
+from scalefit.inference.evidence import pure_error
 from scalefit.inference.fitting import Fit
 from scalefit.inference.profile import deviance_at, prediction_se
 from scalefit.inference.residuals import PERFECT, log_problem, structure_of
@@ -112,6 +113,7 @@ class ResidualScale:
     name: ClassVar[str] = "residual-scale"
     factor: float = 3.0
     above_replicates: float = 1.5
+    fewest: int = 5
 
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Root mean square log residual, without the worst tenth, against the least of all.
@@ -120,14 +122,14 @@ class ResidualScale:
         Where runs repeat the same setting, their own scatter is the measure instead.
         """
         own = typical_miss(fit)
-        floor, df = replicate_noise(fit.runs)
-        if df >= 5:
+        known = pure_error(fit.runs)
+        if known.df >= self.fewest:
             spread = float(np.sqrt(np.mean(log_residual(fit) ** 2)))
             return Verdict(
                 self.name,
-                spread <= self.above_replicates * floor,
+                spread <= self.above_replicates * known.sd,
                 f"residual {100 * spread:.2g} % of the loss; repeated runs scatter by "
-                f"{100 * floor:.2g} % ({df} degrees of freedom)",
+                f"{100 * known.sd:.2g} % ({known.df} degrees of freedom)",
             )
         least = min(typical_miss(rival) for rival in rivals)
         told = f"typical residual {100 * own:.2g} % of the loss"
@@ -286,20 +288,6 @@ def typical_miss(fit: Fit) -> float:
     if n <= fit.problem.p:
         return float("inf")
     return trimmed_rms(fit) * float(np.sqrt(n / (n - fit.problem.p)))
-
-
-def replicate_noise(runs: Observations) -> tuple[float, int]:
-    """Scatter of the log loss between independent runs of one setting, and its df."""
-    inputs = np.stack([np.round(np.log(v), 9) for v in runs.inputs.values()], axis=1)
-    _, setting = np.unique(inputs, axis=0, return_inverse=True)
-    setting = setting.ravel()
-    log, squares, df = np.log(np.maximum(runs.loss, 1e-300)), 0.0, 0
-    for k in np.flatnonzero(np.bincount(setting) > 1):
-        of = setting == k
-        if distinct(runs.cluster[of]).size == int(of.sum()):
-            squares += float(((log[of] - log[of].mean()) ** 2).sum())
-            df += int(of.sum()) - 1
-    return (float(np.sqrt(squares / df)) if df else float("nan")), df
 
 
 def runs_fall(runs: Observations) -> bool:

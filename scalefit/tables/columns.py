@@ -131,6 +131,8 @@ ROLES: Mapping[str, Role] = {
 
 # Without these a row says nothing about a law, so a blank in them leaves the row out.
 CORE = ("N", "D", "C", "L", "x")
+# What else is chosen for a run beside its scale: runs that differ in it are no repeats.
+ALSO_SET = ("U", "lr", "batch", "width", "depth", "group")
 _SAME_AS_L = ("loss", "y")
 _SPLIT = ("train", "val", "eval", "test")
 # Counts that are large enough to be written in millions or more.

@@ -13,9 +13,10 @@ from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import distinct, median
 from scalefit.tables import doubts
-from scalefit.tables.arrays import Mask, codes, floats
+from scalefit.tables.arrays import Mask, alike, codes, floats
 from scalefit.tables.histories import RISE, ends
 from scalefit.tables.runs import RunTable
+from scalefit.tables.select import numbers, settings
 
 _SAME_SCALE = 0.02
 _BUDGET_WIDTH = 0.1
@@ -43,6 +44,7 @@ class _Chart:
         names: Run names by that number.
         row: Number of each row in the source.
         definition: What the name of the N column says of embeddings.
+        setting: A number for each row, equal where runs were made alike in every column read.
         copies: For each row, whether an earlier one agrees with it in every column.
         metric: Name of the column that plays L.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
@@ -55,6 +57,7 @@ class _Chart:
     names: tuple[str, ...]
     row: IntArray
     definition: str
+    setting: IntArray
     copies: Mask
     metric: str
     surface: tuple[Array, float] | None
@@ -109,6 +112,7 @@ def _chart(runs: RunTable) -> _Chart:
         names=names,
         row=runs.row,
         definition=(facts or {}).get(b"definition", b"").decode(),
+        setting=alike([np.zeros(runs.rows), *(numbers(runs, role) for role in settings(runs))]),
         copies=_copies(runs),
         metric=runs.columns.get("L", ""),
         surface=None,
@@ -167,18 +171,6 @@ def _terms(logs: Sequence[Array]) -> Iterator[Array]:
     yield from (a * b for i, a in enumerate(logs) for b in logs[i:])
 
 
-def _settings(keys: Sequence[Array]) -> tuple[IntArray, IntArray]:
-    """A number for each row, equal where all keys are, and how many rows have each number."""
-    order = np.lexsort(keys)
-    new = np.zeros(order.size, np.bool_)
-    new[:1] = True
-    for key in keys:
-        new[1:] |= key[order][1:] != key[order][:-1]
-    number = np.empty(order.size, np.int64)
-    number[order] = np.cumsum(new) - 1
-    return number, np.bincount(number).astype(np.int64)
-
-
 def _standard(values: Array) -> Array:
     spread = float(values.std())
     return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0), np.float64)
@@ -226,7 +218,8 @@ def _gaps(chart: _Chart) -> Iterator[Note]:
 def _design(chart: _Chart) -> Iterator[Note]:
     if chart.axes() != ("N", "D"):
         return
-    number, counts = _settings([chart.values["N"], chart.values["D"]])
+    number = alike([chart.values["N"], chart.values["D"]])
+    counts = np.bincount(number)
     first = np.empty(counts.size, np.int64)
     first[number[::-1]] = np.arange(number.size)[::-1]
     pairs = np.log(np.stack([chart.values["N"][first], chart.values["D"][first]], -1))
@@ -282,7 +275,7 @@ def _is_grid(chart: _Chart) -> bool:
         return False
     N, D = chart.values["N"], chart.values["D"]
     places = distinct(N).size * distinct(D).size
-    return _settings([N, D])[1].size > _GRID * places
+    return int(alike([N, D]).max()) + 1 > _GRID * places
 
 
 def _isoflop(chart: _Chart) -> Iterator[Note]:
@@ -467,13 +460,11 @@ def _definition(chart: _Chart) -> Iterator[Note]:
 
 
 def _replicates(chart: _Chart) -> Iterator[Note]:
-    axes = chart.axes()
-    # Further settings that were read (learning rate, width) part rows too.
-    parts = [r for r in (*axes, "U", "lr", "batch", "width", "depth") if r in chart.values]
-    if not axes or "L" not in chart.values:
+    if not chart.axes() or "L" not in chart.values:
         return
     own = ~chart.copies
-    inverse, counts = _settings([np.nan_to_num(chart.values[role][own]) for role in parts])
+    inverse = np.unique(chart.setting[own], return_inverse=True)[1]
+    counts = np.bincount(inverse)
     again = counts > 1
     if not again.any():
         return
