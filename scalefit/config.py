@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from pathlib import Path
 from typing import Any
 
-from scalefit.core.errors import ConfigError, InputError
+from scalefit.core.errors import ConfigError, InputError, nearest
 from scalefit.core.numbers import parse_human, shown
 
 _MOST_BYTES = 64 * 1024
@@ -197,13 +197,11 @@ def _beside(config: Path, named: str) -> str:
 def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: [{prefix}] must be a table")
-    from difflib import get_close_matches
-
     known = {f.name: f for f in fields(kind)}
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            near = nearest(key, known)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {shown(prefix + key)!r}", hint)
     values = {k: _value(known[k], v, where, prefix + k) for k, v in table.items()}
     return kind(**values)

@@ -26,9 +26,11 @@ from scalefit.config import (
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human, shown
+from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import RULED_OUT
 from scalefit.inference.doubts import LAW_RULED_OUT
+from scalefit.inference.prediction import Prediction
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
 from scalefit.pipeline import averages, diagnosis, documents, steps, story
@@ -181,7 +183,7 @@ def predict(settings: Settings) -> Outcome:
             title=f"scalefit predict: {_title(source)}",
             sections=(story.prediction_section(estimate, found),),
             document=document,
-            notes=_carried(estimate, stamp),
+            notes=_carried(estimate, found),
             manifest=_manifest(settings, estimate.table),
         ),
         _refused(document["rows"]),
@@ -209,7 +211,7 @@ def optimum(settings: Settings) -> Outcome:
             title=f"scalefit optimum: {_title(source)}",
             sections=(story.optimum_section(estimate, found),),
             document=document,
-            notes=_carried(estimate, stamp),
+            notes=_carried(estimate, found),
             manifest=_manifest(settings, estimate.table),
         ),
         _refused(document["rows"]),
@@ -225,7 +227,7 @@ def _refused(rows: Sequence[Mapping[str, Any]]) -> int:
 def check(settings: Settings) -> Outcome:
     """What the table of runs can and cannot show."""
     table = _table(settings)
-    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    findings = tuple(dict.fromkeys((*table.notes, *_examined(settings, table))))
     count = len(findings)
     words = "nothing to object to" if not count else f"{count} finding{'s' * (count > 1)}"
     document = {
@@ -241,6 +243,13 @@ def check(settings: Settings) -> Outcome:
         manifest=_manifest(settings, table),
     )
     return Outcome(with_excluded(whole, table))
+
+
+def _examined(settings: Settings, table: RunTable) -> tuple[Note, ...]:
+    """What the table shows by itself, but for an input that is missed where another is named."""
+    found = examine(table)
+    named = {choice.x for choice in settings.fit.laws} & set(table.table.column_names)
+    return tuple(n for n in found if n.code != "no-input" or not named)
 
 
 def _rows_only(table: RunTable) -> Any:
@@ -305,7 +314,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     from scalefit.pipeline import pictures
 
     table = table or _table(settings)
-    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    findings = tuple(dict.fromkeys((*table.notes, *_examined(settings, table))))
     ranked = len(settings.fit.laws) > 1 and not settings.fit.averaged
     compared = _compared_for_report(settings, table) if ranked else None
     source = _source(_preferring(settings, compared), table=table)
@@ -347,11 +356,13 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         parts["comparison"] = documents.compare_document(
             compared, settings.seed, settings.uncertainty.level
         )
+    told: list[Prediction | Allocation] = []
     if on_page:
         found = averages.allocate(
             source, on_page, waste=settings.optimum.waste, allow_unconverged=True,
             i_know=settings.i_know,
         )  # fmt: skip
+        told.append(found)
         sections.append(story.optimum_section(estimate, found))
         parts["optimum"] = documents.optimum_document(
             estimate, found, stamp=estimate.status not in USABLE
@@ -361,6 +372,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         said = averages.predict(
             source, _columns(points), allow_unconverged=True, i_know=settings.i_know
         )
+        told.append(said)
         sections.append(story.prediction_section(estimate, said))
         parts["predictions"] = documents.predict_document(
             estimate, said, points, stamp=estimate.status not in USABLE
@@ -374,7 +386,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
-        notes=_unsaid(sections, (*notes, *_carried(estimate, estimate.status not in USABLE))),
+        notes=_unsaid(sections, (*notes, *_carried(estimate, *told))),
         manifest=_manifest(settings, table),
     )
     saved = documents.saved_document([estimate], settings)
@@ -477,12 +489,15 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
     return ()
 
 
-def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
-    """Doubts about the fit that stand behind what is made of it."""
+def _carried(estimate: Estimate, *told: Prediction | Allocation) -> tuple[Note, ...]:
+    """Doubts about the fit that stand behind what is made of it, and about how far that goes."""
     about_fit = (*estimate.fit.notes, *estimate.diagnostics.notes)
     kept = [n for n in about_fit if n.severity != "note"]
-    error = estimate.law_error if estimate.status in USABLE or stamp else None
-    if error is not None and error.source == "assumed":
+    # Inside the data the law's error widens nothing, and so its size is no doubt about a number.
+    beyond = [one.law_error for one in told if (one.decades > 0).any()]
+    for error in beyond[:1]:
+        if error.source != "assumed":
+            continue
         kept.append(
             DOUBTS.get("assumed-law-error").note(
                 f"law error could not be measured from {error.forecasts} forecasts: "
@@ -521,7 +536,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
         return table
-    warnings = [n for n in examine(table) if n.severity == "warning"]
+    warnings = [n for n in _examined(settings, table) if n.severity == "warning"]
     return replace(table, notes=tuple(dict.fromkeys((*table.notes, *warnings))))
 
 

@@ -43,6 +43,7 @@ from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
+from scalefit.tables.columns import curve_inputs
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -212,9 +213,11 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if len(given) == 1:
         return {"x": given[0]}
     if not present:
+        others = curve_inputs(table.table.column_names)
+        along = f", or fit a curve of another column with --x {others[0]}" if others else ""
         raise InputError(
             "no column plays N, D, C or x, so no law has anything to go by",
-            "map one, such as --col N=NAME; scalefit columns RUNS lists what is not used",
+            f"map one, such as --col N=NAME{along}; scalefit columns RUNS lists what is not used",
         )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import as_precise_as, counted, human
-from scalefit.core.observations import Observations
+from scalefit.core.numbers import as_precise_as, counted, decades_of, human
+from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked, trimmed_rms
@@ -231,7 +232,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
     for k in range(found.decades.size):
         point = ", ".join(f"{roles[n]} = {human(float(v[k]))}" for n, v in found.points.items())
         if withheld[k]:
-            shown_rows.append((point, "refused", "", "", "", f"{found.decades[k]:.1f}", "refused"))
+            shown_rows.append((point, "refused", "", "", "", f"{found.decades[k]:.2g}", "refused"))
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
         shown_rows.append(
@@ -241,7 +242,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
                 _pair(found.band.exact, k, spread),
                 _pair(found.band.new_run, k, spread),
                 _pair(found.band.headline, k, spread),
-                f"{found.decades[k]:.1f}",
+                f"{found.decades[k]:.2g}",
                 _stamped(found.trust[k] if found.decades[k] else "inside", estimate),
             )
         )
@@ -271,12 +272,27 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
         table=_with_units(
             table, {**_UNITS, **_of_loss(estimate.table, "loss"), "decades_beyond": "decades"}
         ),
-        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        notes=_of_rows(found.notes, found.decades),
         footer=(
             interval_words(estimate.draws, estimate.level),
             *(() if estimate.draws.refused else (law_error_words(found.law_error),)),
         ),
     )  # fmt: skip
+
+
+def _of_rows(notes: Sequence[Sequence[Note]], decades: Array) -> tuple[Note, ...]:
+    """The notes of rows, each kind once: as it stands at the row that lies farthest out."""
+    far_first = sorted(range(len(notes)), key=lambda k: -float(decades[k]))
+    kinds: dict[str, dict[Note, None]] = {}
+    for k in far_first:
+        for note in notes[k]:
+            kinds.setdefault(note.code, {})[note] = None
+    found = []
+    for told in kinds.values():
+        first, *others = told
+        more = f" (farthest of {len(told)} rows that say so)" if others else ""
+        found.append(replace(first, message=first.message + more))
+    return tuple(found)
 
 
 def _stamped(words: str, estimate: Estimate) -> str:
@@ -346,7 +362,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                     human(float(budget)),
                     "refused",
                     *[""] * 5,
-                    f"{found.decades[k]:.1f} decades, refused",
+                    f"{decades_of(float(found.decades[k]))}, refused",
                 )
             )
             continue
@@ -364,7 +380,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                 _stamped(
                     found.trust[k]
                     if found.decades[k] == 0
-                    else f"{found.decades[k]:.1f} decades, {found.trust[k]}",
+                    else f"{decades_of(float(found.decades[k]))}, {found.trust[k]}",
                     estimate,
                 ),
             )
@@ -406,7 +422,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         table=_with_units(
             table, {**_UNITS, **_of_loss(estimate.table, "loss"), "budget": "FLOP"}
         ),
-        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        notes=_of_rows(found.notes, found.decades),
         footer=(
             "; ".join(grown) + ".",
             *(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
@@ -231,6 +231,11 @@ def missing(role: str, names: Sequence[str]) -> InputError:
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
 
 
+def curve_inputs(present: Collection[str]) -> list[str]:
+    """Roles other than N, D, C and x along which a loss may run as a curve, likeliest first."""
+    return [role for role in ("step", "U", "lr", "batch", "width", "depth") if role in present]
+
+
 def convert(
     role: str, column: str, values: Array, stated: str | None = None
 ) -> tuple[Array, str, tuple[Note, ...]]:
@@ -391,10 +396,8 @@ def _is_loss(column: str) -> bool:
 
 
 def _near(name: str, names: Sequence[str], why: str) -> str:
-    from difflib import get_close_matches
-
     same = [known for known in names if fold(known) == fold(name)]
-    near = same or get_close_matches(name, names, n=1, cutoff=0.5)
+    near = same[0] if same else nearest(name, names)
     if near:
-        return f"did you mean {why}{shlex.quote(shown(near[0]))}?"
+        return f"did you mean {why}{shlex.quote(shown(near))}?"
     return f"columns: {', '.join(shown(known, 40) for known in names[:8])}"

@@ -14,6 +14,7 @@ from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import distinct, median
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, alike, codes, floats
+from scalefit.tables.columns import curve_inputs
 from scalefit.tables.histories import RISE, ends
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import numbers, settings
@@ -25,6 +26,9 @@ _FEWEST_SIZES = 5
 _GRID = 0.8
 _GAP_DECADES = 2.5
 _OUTLYING = 6.0
+# Correlation of neighbours from which rows follow one another. Simulated with plans of 5 to 10
+# sizes, 95 % stay below 0.16; of checkpoints whose luck drifts over ten, 90 % lie above 0.24.
+_TRAILING = 0.25
 _BOUNDED = frozenset(
     {"acc", "accuracy", "f1", "em", "bleu", "rouge", "score", "winrate", "auc", "mcc", "mmlu"}
 )
@@ -169,6 +173,13 @@ def _terms(logs: Sequence[Array]) -> Iterator[Array]:
     yield np.ones(logs[0].size)
     yield from logs
     yield from (a * b for i, a in enumerate(logs) for b in logs[i:])
+
+
+def _cubes(logs: Sequence[Array]) -> Iterator[Array]:
+    """Products of the logarithms three by three."""
+    for i, a in enumerate(logs):
+        for j, b in enumerate(logs[i:], start=i):
+            yield from (a * b * c for c in logs[j:])
 
 
 def _standard(values: Array) -> Array:
@@ -359,10 +370,19 @@ def _trajectories(chart: _Chart) -> Iterator[Note]:
     same = N[order][1:] == N[order][:-1]
     grows = D[order][1:] > D[order][:-1]
     sizes = distinct(N).size
-    if chart.row.size / sizes >= 10 and grows[same].mean() > 0.95:
+    if chart.row.size / sizes < 10 or not grows[same].mean() > 0.95 or "L" not in chart.values:
+        return
+    # A plan of sizes and tokens may be sorted so too, but its runs err each on its own.
+    logs = [_standard(np.log(chart.values[role][order])) for role in ("N", "D")]
+    design = np.stack([*_terms(logs), *_cubes(logs)], axis=-1)
+    loss = np.log(chart.values["L"][order])
+    residual = loss - design @ np.linalg.lstsq(design, loss, rcond=None)[0]
+    bound = 3 * _spread(residual)
+    pairs = np.clip(np.stack([residual[1:][same], residual[:-1][same]]), -bound, bound)
+    if pairs.std(axis=1).min() > 0 and np.corrcoef(pairs)[0, 1] > _TRAILING:
         yield doubts.CHECKPOINTS.note(
             f"{chart.row.size} rows look like checkpoints of {sizes} runs: D grows row by row at"
-            " equal N; map the run with --col run=NAME"
+            " equal N, and neighbours err alike; map the run with --col run=NAME"
         )
 
 
@@ -508,9 +528,11 @@ def _counted(chart: _Chart) -> Iterator[Note]:
 
 def _inputs(chart: _Chart) -> Iterator[Note]:
     if chart.scale() is None:
+        others = [role for role in curve_inputs(chart.values) if role in chart.given]
+        more = f", or take a curve of another with --x {others[0]}" if others else ""
         yield doubts.NO_INPUT.note(
             "no column plays N, D, C or x, so no law has anything to go by; map one, such as"
-            " --col N=NAME"
+            f" --col N=NAME{more}"
         )
 
 
