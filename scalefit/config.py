@@ -123,6 +123,18 @@ def check_level(level: float) -> None:
         raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
 
 
+def check_waste(waste: float) -> None:
+    """Refuse a share of compute that no range of sizes may waste.
+
+    Raises:
+        InputError: it is not between 0 and a half.
+    """
+    if not 0 < waste < 0.5:
+        raise InputError(
+            f"waste is {waste:g}, must lie between 0 and 0.5", "the usual is 0.01, one per cent"
+        )
+
+
 @dataclass(frozen=True)
 class PredictSettings:
     """Points to predict at: each a role to a number."""
@@ -136,6 +148,10 @@ class OptimumSettings:
 
     budgets: tuple[float, ...] = ()
     waste: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse a share that no range of sizes may waste."""
+        check_waste(self.waste)
 
 
 @dataclass(frozen=True)

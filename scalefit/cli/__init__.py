@@ -192,8 +192,6 @@ def optimum(
         budgets=asked or best.budgets,
         waste=best.waste if waste is None else waste,
     )
-    if not 0 < best.waste < 0.5:
-        raise InputError(f"waste is {best.waste:g}, must lie between 0 and 0.5")
     _deliver(commands.optimum(replace(settings, optimum=best, i_know=i_know)), given)
 
 

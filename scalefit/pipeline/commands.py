@@ -33,7 +33,7 @@ from scalefit.inference.doubts import LAW_RULED_OUT
 from scalefit.inference.prediction import Prediction
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, diagnosis, documents, steps, story
+from scalefit.pipeline import arguments, averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
@@ -267,7 +267,7 @@ def report_of(
     *,
     law: str = "",
     x: str = "",
-    budgets: Sequence[float] = (),
+    budgets: Sequence[float] | float = (),
     at: Sequence[Mapping[str, float]] = (),
     objective: str = "t:4",
     interval: str = "jackknife",
@@ -299,12 +299,19 @@ def report_of(
         InputError: the runs or a setting are wrong.
         OutputError: a file could not be written.
     """
+    arguments.require_runs(runs)
+    if isinstance(at, Mapping):
+        raise InputError("at is one point, must be a list of points", "write at=[{...}]")
     settings = Settings(
-        seed=seed,
+        seed=arguments.whole("seed", seed),
         fit=FitSettings(laws=(LawChoice(law, x),) if law else (), objective=objective),
         uncertainty=UncertaintySettings(interval, level, draws, cluster),
-        predict=PredictSettings(tuple(at)),
-        optimum=OptimumSettings(tuple(budgets)),
+        predict=PredictSettings(
+            tuple({k: float(arguments.values(k, v)[0]) for k, v in one.items()} for one in at)
+        ),
+        optimum=OptimumSettings(
+            tuple(arguments.values("budgets", budgets).tolist()) if np.size(budgets) else ()
+        ),
     )
     return write_report(report(settings, runs), Path(folder))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalefit.core.notes import Note
+from scalefit.core.numbers import counted
 from scalefit.core.observations import IntArray
 from scalefit.tables.arrays import codes
 
@@ -27,7 +28,7 @@ class Exclusion:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunTable:
     """Runs, one row each (or one row per checkpoint), and where they came from.
 
@@ -55,6 +56,12 @@ class RunTable:
     row: IntArray
     excluded: tuple[Exclusion, ...] = ()
     notes: tuple[Note, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        """How many rows of what, and the roles that are played."""
+        rows = f"{counted(self.rows, 'row')} of {self.source}"
+        out = f", {len(self.excluded)} excluded" if self.excluded else ""
+        return f"RunTable({rows}{out}: {', '.join(self.table.column_names)})"
 
     @property
     def rows(self) -> int:
