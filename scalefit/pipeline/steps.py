@@ -45,7 +45,7 @@ from scalefit.laws import LAWS, Law
 from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
 from scalefit.pipeline import arguments
-from scalefit.tables.columns import curve_inputs
+from scalefit.tables.columns import inputs_to_map
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -224,11 +224,10 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if len(given) == 1:
         return {"x": given[0]}
     if not present:
-        others = curve_inputs(table.table.column_names)
-        along = f", or fit a curve of another column with --x {others[0]}" if others else ""
         raise InputError(
             "no column plays N, D, C or x, so no law has anything to go by",
-            f"map one, such as --col N=NAME{along}; scalefit columns RUNS lists what is not used",
+            f"{inputs_to_map(table.unread, table.table.column_names)}; scalefit columns RUNS lists "
+            "what is not used",
         )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",

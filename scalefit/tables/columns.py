@@ -220,7 +220,7 @@ def find(name: str, names: Sequence[str], why: str) -> str:
 def missing(role: str, names: Sequence[str]) -> InputError:
     """The error that no column plays `role`, with the columns that might."""
     part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
-    likely = [name for name in names if any(word in name.casefold() for word in part.words)]
+    likely = _hinted(part, names)
     alike = [name for name in names if name.casefold() == role.casefold()]
     candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
@@ -229,6 +229,24 @@ def missing(role: str, names: Sequence[str]) -> InputError:
         return InputError(f"{message}; perhaps {listed}", f"type {flag(role, candidates[0])}")
     listed = ", ".join(shown(name, 40) for name in names[:8])
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
+
+
+def _hinted(role: Role, names: Sequence[str]) -> list[str]:
+    return [name for name in names if any(word in name.casefold() for word in role.words)]
+
+
+def inputs_to_map(unread: Sequence[str], present: Collection[str]) -> str:
+    """What to type where no column plays an input: the likely columns, else which others there are.
+
+    Args:
+        unread: Names of columns that play no role.
+        present: Roles that are played.
+    """
+    likely = {role: _hinted(ROLES[role], unread) for role in ("N", "D", "C")}
+    words = " ".join(flag(role, found[0]) for role, found in likely.items() if found)
+    others = curve_inputs(present)
+    along = f", or take a curve of another with --x {others[0]}" if others else ""
+    return f"map one, such as {words or '--col N=NAME'}{along}"
 
 
 def curve_inputs(present: Collection[str]) -> list[str]:

@@ -14,7 +14,7 @@ from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import distinct, median
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, alike, codes, floats
-from scalefit.tables.columns import curve_inputs
+from scalefit.tables.columns import inputs_to_map
 from scalefit.tables.histories import RISE, ends
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import numbers, settings
@@ -29,6 +29,7 @@ _OUTLYING = 6.0
 # Correlation of neighbours from which rows follow one another. Simulated with plans of 5 to 10
 # sizes, 95 % stay below 0.16; of checkpoints whose luck drifts over ten, 90 % lie above 0.24.
 _TRAILING = 0.25
+_LARGE_NOISE = 0.01  # of the loss; seeds of one setting differ by 0.1 to 0.8 %
 _BOUNDED = frozenset(
     {"acc", "accuracy", "f1", "em", "bleu", "rouge", "score", "winrate", "auc", "mcc", "mmlu"}
 )
@@ -51,6 +52,7 @@ class _Chart:
         setting: A number for each row, equal where runs were made alike in every column read.
         copies: For each row, whether an earlier one agrees with it in every column.
         metric: Name of the column that plays L.
+        unread: Columns of the source that were not read.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
             an ordinary one explains; None where there is too little to draw it from.
     """
@@ -64,6 +66,7 @@ class _Chart:
     setting: IntArray
     copies: Mask
     metric: str
+    unread: tuple[str, ...]
     surface: tuple[Array, float] | None
 
     def rows(self, where: Mask | IntArray, most: int = 8) -> str:
@@ -119,6 +122,7 @@ def _chart(runs: RunTable) -> _Chart:
         setting=alike([np.zeros(runs.rows), *(numbers(runs, role) for role in settings(runs))]),
         copies=_copies(runs),
         metric=runs.columns.get("L", ""),
+        unread=runs.unread,
         surface=None,
     )
     return _Chart(**{**vars(chart), "surface": _surface(chart)})
@@ -492,10 +496,15 @@ def _replicates(chart: _Chart) -> Iterator[Note]:
     mean = np.bincount(inverse, logs) / counts
     freedom = int((counts - 1).sum())
     noise = float(np.sqrt(((logs - mean[inverse]) ** 2).sum() / freedom))
-    yield doubts.REPLICATES.note(
+    told = (
         f"{_count(int(again.sum()), 'setting')} run more than once ({freedom} degrees of freedom);"
         f" runs of one setting differ by {noise:.2%} in loss"
     )
+    if noise > _LARGE_NOISE and chart.unread:
+        names = ", ".join(shown(name, 40) for name in chart.unread[:4])
+        told += f"; if a column that is not read ({names}{', ...' * (len(chart.unread) > 4)})"
+        told += " tells them apart, map it with --col group=NAME"
+    yield doubts.REPLICATES.note(told)
 
 
 def _tuning(chart: _Chart) -> Iterator[Note]:
@@ -528,11 +537,9 @@ def _counted(chart: _Chart) -> Iterator[Note]:
 
 def _inputs(chart: _Chart) -> Iterator[Note]:
     if chart.scale() is None:
-        others = [role for role in curve_inputs(chart.values) if role in chart.given]
-        more = f", or take a curve of another with --x {others[0]}" if others else ""
         yield doubts.NO_INPUT.note(
-            "no column plays N, D, C or x, so no law has anything to go by; map one, such as"
-            f" --col N=NAME{more}"
+            "no column plays N, D, C or x, so no law has anything to go by;"
+            f" {inputs_to_map(chart.unread, chart.given)}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -62,6 +63,13 @@ class RunTable:
         rows = f"{counted(self.rows, 'row')} of {self.source}"
         out = f", {len(self.excluded)} excluded" if self.excluded else ""
         return f"RunTable({rows}{out}: {', '.join(self.table.column_names)})"
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Columns of the source that are not in the table."""
+        names = json.loads((self.table.schema.metadata or {}).get(b"names", b"[]"))
+        known = {*self.columns.values(), *self.table.column_names}
+        return tuple(name for name in names if name not in known)
 
     @property
     def rows(self) -> int:
