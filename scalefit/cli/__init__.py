@@ -12,6 +12,7 @@ import typer.core
 
 from scalefit.cli.options import (
     gates,
+    hear_of_walks,
     numbers,
     points,
     refuse_overwriting,
@@ -251,6 +252,7 @@ def ingest(
 
     if given["out"] is None:
         raise InputError("no file is named for the table", "add -o runs.parquet")
+    hear_of_walks(paths)
     made = reading.ingest(settings_of(given), paths, keep or [])
     write(made, given["out"])
     typer.echo(f"wrote {given['out']}", err=True)

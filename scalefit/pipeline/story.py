@@ -497,16 +497,24 @@ def _left_out(
     )
 
 
+_MOST_SHOWN = 10.0  # times the loss
 _SCORES = ("forecasts", "error", "mean", "z", "CRPS", "covered")
+
+
+def _per_cent(share: float, sign: str = "") -> str:
+    """A share of the loss; beyond ten times the loss it says only that a forecast knew nothing."""
+    if abs(share) > _MOST_SHOWN:
+        return f"{'-' if share < 0 else ''}>{100 * _MOST_SHOWN:.0f} %"
+    return f"{100 * share:{sign}.2g} %"
 
 
 def _score_cells(one: Score) -> tuple[str, ...]:
     return (
         str(one.forecasts),
-        f"{100 * one.rmse:.2g} %",
-        f"{100 * one.mean_error:+.2g} %",
+        _per_cent(one.rmse),
+        _per_cent(one.mean_error, "+"),
         f"{one.z:.2g}",
-        f"{100 * one.crps:.2g} %",
+        _per_cent(one.crps),
         f"{100 * one.coverage:.0f} %",
     )
 
