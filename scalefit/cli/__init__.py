@@ -263,8 +263,13 @@ def ingest(
 @shares_options
 def report(
     given: dict[str, Any],
-    at: Annotated[list[str] | None, typer.Option(metavar="N=7B,D=1.4T", help="A point.")] = None,
-    budget: Annotated[list[str] | None, typer.Option(help="Training FLOP, as 1e22.")] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N=7B,D=1.4T", help="A point to predict at; may be repeated."),
+    ] = None,
+    budget: Annotated[
+        list[str] | None, typer.Option(help="Training FLOP, as 1e22; may be repeated.")
+    ] = None,
     i_know: Annotated[
         bool, typer.Option("--i-know", help="Answer further out than the data span.")
     ] = False,

@@ -257,7 +257,7 @@ def _rows_only(table: RunTable) -> Any:
     axes = [r for r in ("x", "N", "D", "C", "L") if r in table.table.column_names]
     # Which column stands for the input is all one here, but a constant one is refused.
     moving = [r for r in axes if len(table.table.column(r).unique()) > 1]
-    role = (moving or axes or ["x"])[0]
+    role = (moving or axes or ["L"])[0]
     return select(table, {role: role})
 
 
@@ -384,6 +384,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         parts["predictions"] = documents.predict_document(
             estimate, said, points, stamp=estimate.status not in USABLE
         )
+    sections = _each_once(sections)
     document = {
         **documents.header("scalefit.report/1", table, estimate.fit.runs, settings.seed),
         **parts,
@@ -416,6 +417,16 @@ def _preferring(settings: Settings, compared: steps.Compared | None) -> Settings
     best = compared.comparison.laws[0].fit.law.name
     laws = sorted(settings.fit.laws, key=lambda choice: named(choice.name).name != best)
     return replace(settings, fit=replace(settings.fit, laws=tuple(laws)))
+
+
+def _each_once(sections: Sequence[Section]) -> list[Section]:
+    """The sections without notes that an earlier one says already."""
+    said: set[Note] = set()
+    found = []
+    for section in sections:
+        found.append(replace(section, notes=tuple(n for n in section.notes if n not in said)))
+        said.update(section.notes)
+    return found
 
 
 def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, ...]:

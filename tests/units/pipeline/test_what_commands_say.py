@@ -368,3 +368,17 @@ def test_a_loss_that_a_bound_fixes_has_no_widths_to_set_side_by_side():
     notes = steps.fit(table, "chinchilla", fix={"E": 1.7, "alpha": 2.9, "beta": 2.9}).notes
     (kin,) = [n for n in notes if n.code == "clustered-residuals"]
     assert "+-0.00%" not in kin.message
+
+
+def test_a_report_of_an_average_says_each_doubt_once():
+    told = reported(commands._table(settings()), "auto").report
+    codes = [n.code for n in told.notes] + [n.code for s in told.sections for n in s.notes]
+    assert "averaged-laws" in codes
+    assert len(codes) - len(set(codes)) == codes.count("no-new-regime-assumed") - 1
+
+
+def test_a_table_without_a_loss_is_said_to_lack_a_loss(tmp_path):
+    path = tmp_path / "optima.csv"
+    path.write_text("depth,width,weight_decay\n8,512,0.4\n12,768,0.22\n")
+    with pytest.raises(InputError, match="no column plays the role L"):
+        commands.check(settings(runs=path))
