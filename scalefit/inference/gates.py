@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from scalefit.core.numbers import counted
+from scalefit.core.numbers import counted, per_cent
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import distinct, median
@@ -128,17 +128,17 @@ class ResidualScale:
             return Verdict(
                 self.name,
                 spread <= self.above_replicates * known.sd,
-                f"residual {100 * spread:.2g} % of the loss; repeated runs scatter by "
-                f"{100 * known.sd:.2g} % ({known.df} degrees of freedom)",
+                f"residual {per_cent(spread)} of the loss; repeated runs scatter by "
+                f"{per_cent(known.sd)} ({known.df} degrees of freedom)",
             )
         least = min(typical_miss(rival) for rival in rivals)
-        told = f"typical residual {100 * own:.2g} % of the loss"
+        told = f"typical residual {per_cent(own)} of the loss"
         if not np.isfinite(own):
             told = "as many parameters as runs, so that no residual is left to judge"
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),
-            f"{told}; the closest law's is {100 * least:.2g} %",
+            f"{told}; the closest law's is {per_cent(least)}",
         )
 
 
@@ -157,7 +157,7 @@ class Monotone:
         return Verdict(
             self.name,
             rise <= max(trimmed_rms(fit), 1e-9),
-            f"rises by {100 * rise:.2g} % on the way to the target"
+            f"rises by {per_cent(rise)} on the way to the target"
             if rise > 1e-9
             else "falls all the way to the target",
         )

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import as_precise_as, counted, decades_of, human
+from scalefit.core.numbers import as_precise_as, counted, decades_of, human, per_cent
 from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
@@ -160,7 +160,7 @@ def parameters_section(estimate: Estimate) -> Section:
         footer=(
             interval_words(estimate.draws, estimate.level),
             *diagnosis.short_words(estimate.diagnostics),
-            f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
+            f"Scatter of one run about the law: {per_cent(sigma)} of the loss. Certificate: "
             f"score {_score_words(c.score)}, condition number {c.kappa:.2g}, {agreed}.",
         ),
     )
@@ -336,7 +336,7 @@ def law_error_words(error: LawError) -> str:
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts"
     return (
-        f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % of "
+        f"Headline: parameters, noise of one run, and a law error of {per_cent(error.tau)} of "
         f"the loss at one decade beyond the data (power 3/2 of the distance), {how}."
     )
 
@@ -347,7 +347,7 @@ def split_error_words(error: LawError) -> str:
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts of N*"
     return (
-        f"N* and D*: parameters, and a law error of {100 * math.expm1(error.tau):.2g} % for each "
+        f"N* and D*: parameters, and a law error of {per_cent(math.expm1(error.tau))} for each "
         f"standard deviation of the runs' budgets (in logs) that one is off their middle, {how}."
     )
 
@@ -497,24 +497,16 @@ def _left_out(
     )
 
 
-_MOST_SHOWN = 10.0  # times the loss
 _SCORES = ("forecasts", "error", "mean", "z", "CRPS", "covered")
-
-
-def _per_cent(share: float, sign: str = "") -> str:
-    """A share of the loss; beyond ten times the loss it says only that a forecast knew nothing."""
-    if abs(share) > _MOST_SHOWN:
-        return f"{'-' if share < 0 else ''}>{100 * _MOST_SHOWN:.0f} %"
-    return f"{100 * share:{sign}.2g} %"
 
 
 def _score_cells(one: Score) -> tuple[str, ...]:
     return (
         str(one.forecasts),
-        _per_cent(one.rmse),
-        _per_cent(one.mean_error, "+"),
+        per_cent(one.rmse),
+        per_cent(one.mean_error, "+"),
         f"{one.z:.2g}",
-        _per_cent(one.crps),
+        per_cent(one.crps),
         f"{100 * one.coverage:.0f} %",
     )
 
@@ -530,7 +522,7 @@ def _ranking(compared: Compared) -> Section:
                 _or_dash(one.aicc, ".1f"),
                 _or_dash(one.delta, ".1f"),
                 f"{one.weight:.3f}" if one.counted else "–",
-                f"{100 * trimmed_rms(one.fit):.2g} %",
+                per_cent(trimmed_rms(one.fit)),
                 one.fit.status,
                 _gate_words(one, failed),
             )

@@ -254,9 +254,3 @@ def test_a_command_exits_3_only_if_every_row_is_refused():
     rows = [{"notes": [{"severity": "refusal"}]}, {"notes": [{"severity": "note"}]}]
     assert commands._refused(rows) == 0
     assert commands._refused(rows[:1]) == 3
-
-
-def test_a_forecast_that_knew_nothing_fills_no_page_with_digits():
-    assert story._per_cent(1.3e137) == ">1000 %"
-    assert story._per_cent(-1.3e137, "+") == "->1000 %"
-    assert (story._per_cent(0.0123), story._per_cent(0.0123, "+")) == ("1.2 %", "+1.2 %")
