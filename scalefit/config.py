@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from pathlib import Path
 from typing import Any
 
-from scalefit.core.errors import ConfigError, InputError
+from scalefit.core.errors import ConfigError, InputError, nearest
 from scalefit.core.numbers import parse_human, shown
 
 _MOST_BYTES = 64 * 1024
@@ -123,6 +123,18 @@ def check_level(level: float) -> None:
         raise InputError(f"level is {level:g}, must lie between 0.5 and 1", "write --level 0.95")
 
 
+def check_waste(waste: float) -> None:
+    """Refuse a share of compute that no range of sizes may waste.
+
+    Raises:
+        InputError: it is not between 0 and a half.
+    """
+    if not 0 < waste < 0.5:
+        raise InputError(
+            f"waste is {waste:g}, must lie between 0 and 0.5", "the usual is 0.01, one per cent"
+        )
+
+
 @dataclass(frozen=True)
 class PredictSettings:
     """Points to predict at: each a role to a number."""
@@ -136,6 +148,10 @@ class OptimumSettings:
 
     budgets: tuple[float, ...] = ()
     waste: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse a share that no range of sizes may waste."""
+        check_waste(self.waste)
 
 
 @dataclass(frozen=True)
@@ -197,13 +213,11 @@ def _beside(config: Path, named: str) -> str:
 def _section(kind: type[Any], table: Any, where: str, prefix: str) -> Any:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: [{prefix}] must be a table")
-    from difflib import get_close_matches
-
     known = {f.name: f for f in fields(kind)}
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            near = nearest(key, known)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {shown(prefix + key)!r}", hint)
     values = {k: _value(known[k], v, where, prefix + k) for k, v in table.items()}
     return kind(**values)

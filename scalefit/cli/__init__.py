@@ -12,6 +12,7 @@ import typer.core
 
 from scalefit.cli.options import (
     gates,
+    hear_of_walks,
     numbers,
     points,
     refuse_overwriting,
@@ -192,8 +193,6 @@ def optimum(
         budgets=asked or best.budgets,
         waste=best.waste if waste is None else waste,
     )
-    if not 0 < best.waste < 0.5:
-        raise InputError(f"waste is {best.waste:g}, must lie between 0 and 0.5")
     _deliver(commands.optimum(replace(settings, optimum=best, i_know=i_know)), given)
 
 
@@ -253,6 +252,7 @@ def ingest(
 
     if given["out"] is None:
         raise InputError("no file is named for the table", "add -o runs.parquet")
+    hear_of_walks(paths)
     made = reading.ingest(settings_of(given), paths, keep or [])
     write(made, given["out"])
     typer.echo(f"wrote {given['out']}", err=True)
@@ -263,8 +263,13 @@ def ingest(
 @shares_options
 def report(
     given: dict[str, Any],
-    at: Annotated[list[str] | None, typer.Option(metavar="N=7B,D=1.4T", help="A point.")] = None,
-    budget: Annotated[list[str] | None, typer.Option(help="Training FLOP, as 1e22.")] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N=7B,D=1.4T", help="A point to predict at; may be repeated."),
+    ] = None,
+    budget: Annotated[
+        list[str] | None, typer.Option(help="Training FLOP, as 1e22; may be repeated.")
+    ] = None,
     i_know: Annotated[
         bool, typer.Option("--i-know", help="Answer further out than the data span.")
     ] = False,

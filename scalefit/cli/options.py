@@ -1,7 +1,8 @@
 """Options that commands share, written once, and the way from words to settings."""
 
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -299,6 +300,14 @@ def gates(strict: str) -> list[str]:
     return [code.strip() for code in strict.split(",") if code.strip()]
 
 
+def hear_of_walks(paths: Sequence[str]) -> None:
+    """Have long walks over files tell how far they are, if a path is a folder to be walked."""
+    if any(map(os.path.isdir, paths)):
+        from scalefit.cli.progress import hear
+
+        hear()
+
+
 def settings_of(given: dict[str, Any]) -> "Settings":
     """Settings from the config file, if one is named, with the flags on top."""
     # Here, since whoever asks for help needs no settings.
@@ -310,6 +319,7 @@ def settings_of(given: dict[str, Any]) -> "Settings":
         # A misspelt gate is told before the work, and not after it.
         require_gates(gates(given["strict"]))
     base = load(given["config"]) if given["config"] is not None else Settings()
+    hear_of_walks([given["runs"] or base.runs.path])
     runs = _over(
         base.runs,
         path=given["runs"],

@@ -7,6 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+def hear() -> None:
+    """Print what long work says of its progress, where standard error is a terminal."""
+    if not sys.stderr.isatty():
+        return
+    import logging  # here, since only folders are walked
+
+    log = logging.getLogger("scalefit")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler(sys.stderr))
+        log.setLevel(logging.INFO)
+
+
 @contextmanager
 def watching(what: str) -> Iterator[Callable[[int, int], None]]:
     """A function to be told how many of how many are finished; a bar if that is a terminal."""

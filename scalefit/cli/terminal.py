@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from io import StringIO
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING
 
 from scalefit.core.numbers import shown
@@ -141,7 +142,8 @@ class _Printer:
             for place, width in enumerate(natural)
         ]
         if sum(least) + _GAP * (len(least) - 1) <= self.console.width:
-            self.print(_side_by_side(rows, natural, section.numeric))
+            room = self.console.width - _GAP * (len(least) - 1)
+            self.print(_side_by_side(rows, _widths(natural, least, room), section.numeric))
         else:
             self.stacked(rows)
 
@@ -165,9 +167,9 @@ class _Printer:
 
 
 def _side_by_side(
-    rows: Sequence[Sequence[str]], natural: Sequence[int], numeric: frozenset[int]
+    rows: Sequence[Sequence[str]], widths: Sequence[int], numeric: frozenset[int]
 ) -> Table:
-    """Columns with a rule below their heads: numbers whole and flush right, text folded."""
+    """Columns with a rule below their heads: numbers whole and flush right, text in lines."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -185,11 +187,27 @@ def _side_by_side(
             Text(name, style="bold"),
             justify="right" if flush else "left",
             overflow="fold",
-            min_width=natural[place] if flush else min(natural[place], _NARROWEST_TEXT),
+            width=widths[place],
         )
     for row in rows[1:]:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_in_lines(text, widths[k])) for k, text in enumerate(row)))
     return table
+
+
+def _widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """A width for each column: the least, and each cell left over where lines are most."""
+    widths = list(least)
+    for _ in range(room - sum(least)):
+        lines = [want / has if want > has else 0 for want, has in zip(natural, widths, strict=True)]
+        if not any(lines):
+            break
+        widths[lines.index(max(lines))] += 1
+    return widths
+
+
+def _in_lines(text: str, width: int) -> str:
+    """Text in lines of so many letters, parted at blanks and hyphens; longer words are folded."""
+    return "\n".join(wrap(text, width, break_long_words=False)) if len(text) > width else text
 
 
 def _coloured(stream: IO[str]) -> bool:

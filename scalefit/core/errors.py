@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_ALIKE = 0.7  # two slips in a word of six letters, or one in a word of four
+
 
 class ScalefitError(Exception):
     """Anything scalefit refuses, with what to do next.
@@ -25,16 +27,31 @@ class InputError(ScalefitError):
     """The data or an argument is wrong."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` may be a slip or the beginning of; empty if none is like it.
+
+    >>> nearest("chinchila", ["chinchilla", "kaplan"]), nearest("boot", ["bootstrap"])
+    ('chinchilla', 'bootstrap')
+    >>> nearest("mle", ["mse", "t"])
+    ''
+    """
+    from difflib import get_close_matches  # here, since most commands end without an error
+
+    folded = {other.casefold(): other for other in known}
+    bare = name.casefold()
+    near = get_close_matches(bare, folded, n=1, cutoff=_ALIKE)
+    begun = [other for other in folded if len(bare) > 1 and other.startswith(bare)]
+    return folded[(near or sorted(begun, key=len)[:1])[0]] if near or begun else ""
+
+
 class UnknownName(InputError):
     """No part of that name; offers the nearest known one."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         """Name what was asked for and what there is."""
-        from difflib import get_close_matches  # here, since most commands end without an error
-
         names = sorted(known)
-        near = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+        near = nearest(name, names)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(names)}"
         super().__init__(f"no {what} is called {name!r}", hint)
 
 

@@ -14,6 +14,7 @@ _SUFFIXES = {
     "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24,
 }  # fmt: skip
 LONGEST_CELL = 400
+_MOST_SHARES = 10.0
 
 
 def parse_plain(text: str) -> float:
@@ -121,6 +122,18 @@ def apart(*values: float) -> tuple[str, ...]:
         if len(set(words)) > 1 or len(set(values)) == 1:
             return words
     return tuple(human(value, 6) for value in values)
+
+
+def per_cent(share: float, sign: str = "") -> str:
+    """A share in per cent, in two digits or whole; beyond ten times it is as good as boundless.
+
+    >>> per_cent(0.01234), per_cent(-0.02, "+"), per_cent(2.34), per_cent(1e137)
+    ('1.2 %', '-2 %', '234 %', '>1000 %')
+    """
+    if abs(share) > _MOST_SHARES:
+        return f"{'-' if share < 0 else ''}>{100 * _MOST_SHARES:.0f} %"
+    form = ".0f" if abs(share) >= 1 else ".2g"
+    return f"{100 * share:{sign}{form}} %"
 
 
 def counted(count: int, thing: str) -> str:

@@ -30,7 +30,8 @@ class Observations:
         cluster_name: What was taken for one independent unit: `run`, `row`, a role or a column.
         nats: Whether the loss is a language model's in nats per token, and no training loss.
         beside: Numbers that are no input but say something of the rows, each shape (n,):
-            `loss_se`, `tries`, and codes of `run` and `group`.
+            `loss_se`, `tries`, codes of `run` and `group`, and of `setting` where runs were also
+            set apart by what is no input.
     """
 
     inputs: Mapping[str, Array]

@@ -20,7 +20,7 @@ from scalefit.inference.prediction import (
     distance_notes,
     loss_band,
     ratio_notes,
-    trust,
+    trust_words,
     widened,
 )
 from scalefit.inference.uncertainty import Draws, Interval, interval
@@ -163,6 +163,13 @@ def allocate(
     )  # fmt: skip
     reach = t_quantile((1 + level) / 2, draws.df)
     doubt = (split.tau * off_middle(budgets, fit.runs.scale)) ** 2
+    notes = tuple(
+        tuple(
+            distance_notes(fit.runs, float(c), float(h), i_know=i_know)
+            + ratio_notes(fit.runs, float(r))
+        )
+        for c, h, r in zip(budgets, away, ratio, strict=True)
+    )
     return Allocation(
         budget=budgets,
         N=exact_N,
@@ -184,14 +191,8 @@ def allocate(
             of=lambda t: 1 - _exponent(law, t, middle)[:, None],
         ),
         decades=away,
-        trust=tuple(trust(fit.runs, h) for h in away),
-        notes=tuple(
-            tuple(
-                distance_notes(fit.runs, float(c), float(h), i_know=i_know)
-                + ratio_notes(fit.runs, float(r))
-            )
-            for c, h, r in zip(budgets, away, ratio, strict=True)
-        ),
+        trust=trust_words(fit.runs, away, notes),
+        notes=notes,
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,
         split_error=split,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scalefit.core.notes import Note
+from scalefit.core.numbers import per_cent
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
 from scalefit.inference.breaks import breaks_of
@@ -311,7 +312,7 @@ def _disagreement(
     if best.fit.law.name == first.fit.law.name:
         return tuple(notes), ()
     parted = best.delta > _UNDECIDED
-    told = f"{100 * best.rmse:.2g} % against {100 * first.rmse:.2g} %"
+    told = f"{per_cent(best.rmse)} against {per_cent(first.rmse)}"
     held = (
         "AICc parts them, so that an average is not widened" if parted else "an average holds both"
     )

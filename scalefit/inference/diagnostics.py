@@ -43,6 +43,7 @@ _KIN = 0.1
 _KIN_P = 0.05
 _FEWEST_SIZES = 5
 _NAMED = 12
+_LEAST_WIDTH = 5e-5  # of the loss: what rounds to 0.00 %
 _KNOWN_NOISE = 5  # degrees of freedom of replicates from which they judge the law
 _TIMES_NOISE = 1.5
 _PUBLISHED = 0.015
@@ -287,4 +288,6 @@ def _widths(
     for which, made in ((fit, left_out), (other, draw(other, Jackknife()))):
         (one,) = influences(which, made, ahead)
         pairs.append(t_quantile((1 + level) / 2, which.runs.clusters - 1) * one.se)
-    return (pairs[0], pairs[1]) if np.isfinite(pairs).all() else None
+    # A bound may fix the loss: then no width says anything of the rows.
+    told = np.isfinite(pairs).all() and max(pairs) >= _LEAST_WIDTH
+    return (pairs[0], pairs[1]) if told else None

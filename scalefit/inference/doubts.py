@@ -148,7 +148,8 @@ ASSUMED_LAW_ERROR = DOUBTS.add(
     Doubt(
         name="assumed-law-error",
         severity="warning",
-        trigger="fewer than three rolling-origin forecasts could be made from the runs",
+        trigger="an answer lies beyond the runs, and fewer than three rolling-origin forecasts "
+        "could be made from them",
         meaning="How far the law is wrong beyond its data could not be measured, so 2 % of the "
         "loss at one decade is assumed; this sets the width of far intervals.",
         remedy="Add runs at more budgets.",

@@ -53,9 +53,16 @@ class Kinship:
 
 
 def pure_error(runs: Observations) -> PureError:
-    """The noise floor from runs that share every input but not the cluster."""
-    inputs = np.stack([np.log(v) for v in runs.inputs.values()], axis=1)
-    _, setting = np.unique(inputs, axis=0, return_inverse=True)
+    """The noise floor from runs that share every setting, input of the law or not, but no cluster.
+
+    Runs that differ in what the law does not look at, such as unique tokens, are no repeats: their
+    differences are what the law misses, and must not excuse it.
+    """
+    logs = (np.log(v) for v in runs.inputs.values())
+    parts: list[Array] = [np.asarray(np.round(log, 9), np.float64) for log in logs]
+    if "setting" in runs.beside:
+        parts.append(runs.beside["setting"])
+    _, setting = np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)
     pairs, inverse = np.unique(
         np.stack([setting.ravel(), runs.cluster], axis=1), axis=0, return_inverse=True
     )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from scalefit.core.numbers import counted
+from scalefit.core.numbers import counted, per_cent
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import distinct, median
@@ -22,6 +22,7 @@ from scalefit.inference.criteria import (
     serial_aicc,
     von_neumann_p,
 )
+from scalefit.inference.evidence import pure_error
 from scalefit.inference.fitting import Fit
 from scalefit.inference.profile import deviance_at, prediction_se
 from scalefit.inference.residuals import misfit
@@ -113,6 +114,7 @@ class ResidualScale:
     factor: float = 3.0
     most: float = 0.015
     above_replicates: float = 1.5
+    fewest: int = 5
 
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Root mean square log residual, without the worst tenth, against the least of all.
@@ -123,17 +125,17 @@ class ResidualScale:
         fits (method.md 1.6), so that laws which all miss are not saved by each other's company.
         """
         own = typical_miss(fit)
-        floor, df = replicate_noise(fit.runs)
-        if df >= 5:
+        known = pure_error(fit.runs)
+        if known.df >= self.fewest:
             spread = float(np.sqrt(np.mean(log_residual(fit) ** 2)))
             return Verdict(
                 self.name,
-                spread <= self.above_replicates * floor,
-                f"residual {100 * spread:.2g} % of the loss; repeated runs scatter by "
-                f"{100 * floor:.2g} % ({df} degrees of freedom)",
+                spread <= self.above_replicates * known.sd,
+                f"residual {per_cent(spread)} of the loss; repeated runs scatter by "
+                f"{per_cent(known.sd)} ({known.df} degrees of freedom)",
             )
         least = min(typical_miss(rival) for rival in rivals)
-        told = f"typical residual {100 * own:.2g} % of the loss"
+        told = f"typical residual {per_cent(own)} of the loss"
         if not np.isfinite(own):
             told = "as many parameters as runs, so that no residual is left to judge"
         if fit.runs.nats and np.isfinite(own) and own > self.most:
@@ -146,7 +148,7 @@ class ResidualScale:
         return Verdict(
             self.name,
             own <= max(self.factor * least, 1e-9),
-            f"{told}; the closest law's is {100 * least:.2g} %",
+            f"{told}; the closest law's is {per_cent(least)}",
         )
 
 
@@ -165,7 +167,7 @@ class Monotone:
         return Verdict(
             self.name,
             rise <= max(trimmed_rms(fit), 1e-9),
-            f"rises by {100 * rise:.2g} % on the way to the target"
+            f"rises by {per_cent(rise)} on the way to the target"
             if rise > 1e-9
             else "falls all the way to the target",
         )
@@ -296,20 +298,6 @@ def typical_miss(fit: Fit) -> float:
     if n <= fit.problem.p:
         return float("inf")
     return trimmed_rms(fit) * float(np.sqrt(n / (n - fit.problem.p)))
-
-
-def replicate_noise(runs: Observations) -> tuple[float, int]:
-    """Scatter of the log loss between independent runs of one setting, and its df."""
-    inputs = np.stack([np.round(np.log(v), 9) for v in runs.inputs.values()], axis=1)
-    _, setting = np.unique(inputs, axis=0, return_inverse=True)
-    setting = setting.ravel()
-    log, squares, df = np.log(np.maximum(runs.loss, 1e-300)), 0.0, 0
-    for k in np.flatnonzero(np.bincount(setting) > 1):
-        of = setting == k
-        if distinct(runs.cluster[of]).size == int(of.sum()):
-            squares += float(((log[of] - log[of].mean()) ** 2).sum())
-            df += int(of.sum()) - 1
-    return (float(np.sqrt(squares / df)) if df else float("nan")), df
 
 
 def runs_fall(runs: Observations) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from scalefit.inference.forecasts import LawError, growth, noise_of
 from scalefit.inference.uncertainty import Draws, Interval, interval
 from scalefit.laws.base import Law
 
-Trust = Literal["inside", "near", "far", "speculative"]
+Trust = Literal["inside", "near", "far", "speculative", "refused"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def predict(
         scale=where,
         band=band,
         decades=away,
-        trust=tuple(trust(fit.runs, h) for h in away),
+        trust=trust_words(fit.runs, away, notes),
         notes=notes,
         law_error=error,
         level=level,
@@ -214,6 +214,16 @@ def trust(runs: Observations, decades: float) -> Trust:
     if decades > 1.5 or decades > span / 2:
         return "speculative"
     return "near" if decades <= 0.5 else "far"
+
+
+def trust_words(
+    runs: Observations, away: Array, notes: Sequence[Sequence[Note]]
+) -> tuple[Trust, ...]:
+    """A word for each distance, `refused` where the notes of the row refuse an answer."""
+    return tuple(
+        "refused" if any(n.severity == "refusal" for n in told) else trust(runs, float(h))
+        for h, told in zip(away, notes, strict=True)
+    )
 
 
 def _row_notes(

@@ -178,6 +178,15 @@ class Law:
         if keyword != self.names or set(self.example) != set(keyword):
             raise ValueError(f"law {self.name}: signature, parameters and example disagree")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A law of the library travels to other processes by name, one given as text as its text.
+
+        Their functions do not travel; a law that is neither goes as far as its functions do.
+        """
+        if self.name in LAWS and LAWS.get(self.name) is self:
+            return _of_library, (self.name,)
+        return (_of_text, (self.text,)) if self.text else super().__reduce_ex__(protocol)
+
     @cached_property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
@@ -289,3 +298,15 @@ def power_of(law: Law, theta: Array, power: float | str) -> Array:
 
 
 LAWS: Registry[Law] = Registry("law")
+
+
+def _of_library(name: str) -> Law:
+    import scalefit.laws
+
+    return scalefit.laws.LAWS.get(name)
+
+
+def _of_text(text: str) -> Law:
+    from scalefit.laws.text import parse_law
+
+    return parse_law(text)

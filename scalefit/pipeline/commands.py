@@ -26,12 +26,14 @@ from scalefit.config import (
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human, shown
+from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import RULED_OUT
 from scalefit.inference.doubts import LAW_RULED_OUT
+from scalefit.inference.prediction import Prediction
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
-from scalefit.pipeline import averages, diagnosis, documents, steps, story
+from scalefit.pipeline import arguments, averages, diagnosis, documents, steps, story
 from scalefit.pipeline.averages import Averaged
 from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
@@ -181,7 +183,7 @@ def predict(settings: Settings) -> Outcome:
             title=f"scalefit predict: {_title(source)}",
             sections=(story.prediction_section(estimate, found),),
             document=document,
-            notes=_carried(estimate, stamp),
+            notes=_carried(estimate, found),
             manifest=_manifest(settings, estimate.table),
         ),
         _refused(document["rows"]),
@@ -209,7 +211,7 @@ def optimum(settings: Settings) -> Outcome:
             title=f"scalefit optimum: {_title(source)}",
             sections=(story.optimum_section(estimate, found),),
             document=document,
-            notes=_carried(estimate, stamp),
+            notes=_carried(estimate, found),
             manifest=_manifest(settings, estimate.table),
         ),
         _refused(document["rows"]),
@@ -225,7 +227,7 @@ def _refused(rows: Sequence[Mapping[str, Any]]) -> int:
 def check(settings: Settings) -> Outcome:
     """What the table of runs can and cannot show."""
     table = _table(settings)
-    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    findings = tuple(dict.fromkeys((*table.notes, *_examined(settings, table))))
     count = len(findings)
     words = "nothing to object to" if not count else f"{count} finding{'s' * (count > 1)}"
     document = {
@@ -243,12 +245,19 @@ def check(settings: Settings) -> Outcome:
     return Outcome(with_excluded(whole, table))
 
 
+def _examined(settings: Settings, table: RunTable) -> tuple[Note, ...]:
+    """What the table shows by itself, but for an input that is missed where another is named."""
+    found = examine(table)
+    named = {choice.x for choice in settings.fit.laws} & set(table.table.column_names)
+    return tuple(n for n in found if n.code != "no-input" or not named)
+
+
 def _rows_only(table: RunTable) -> Any:
     """The runs as rows, for words about the table alone."""
     axes = [r for r in ("x", "N", "D", "C", "L") if r in table.table.column_names]
     # Which column stands for the input is all one here, but a constant one is refused.
     moving = [r for r in axes if len(table.table.column(r).unique()) > 1]
-    role = (moving or axes or ["x"])[0]
+    role = (moving or axes or ["L"])[0]
     return select(table, {role: role})
 
 
@@ -258,7 +267,7 @@ def report_of(
     *,
     law: str = "",
     x: str = "",
-    budgets: Sequence[float] = (),
+    budgets: Sequence[float] | float = (),
     at: Sequence[Mapping[str, float]] = (),
     objective: str = "t:4",
     interval: str = "jackknife",
@@ -290,12 +299,19 @@ def report_of(
         InputError: the runs or a setting are wrong.
         OutputError: a file could not be written.
     """
+    arguments.require_runs(runs)
+    if isinstance(at, Mapping):
+        raise InputError("at is one point, must be a list of points", "write at=[{...}]")
     settings = Settings(
-        seed=seed,
+        seed=arguments.whole("seed", seed),
         fit=FitSettings(laws=(LawChoice(law, x),) if law else (), objective=objective),
         uncertainty=UncertaintySettings(interval, level, draws, cluster),
-        predict=PredictSettings(tuple(at)),
-        optimum=OptimumSettings(tuple(budgets)),
+        predict=PredictSettings(
+            tuple({k: float(arguments.values(k, v)[0]) for k, v in one.items()} for one in at)
+        ),
+        optimum=OptimumSettings(
+            tuple(arguments.values("budgets", budgets).tolist()) if np.size(budgets) else ()
+        ),
     )
     return write_report(report(settings, runs), Path(folder))
 
@@ -305,7 +321,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
     from scalefit.pipeline import pictures
 
     table = table or _table(settings)
-    findings = tuple(dict.fromkeys((*table.notes, *examine(table))))
+    findings = tuple(dict.fromkeys((*table.notes, *_examined(settings, table))))
     ranked = len(settings.fit.laws) > 1 and not settings.fit.averaged
     compared = _compared_for_report(settings, table) if ranked else None
     source = _source(_preferring(settings, compared), table=table)
@@ -347,11 +363,13 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         parts["comparison"] = documents.compare_document(
             compared, settings.seed, settings.uncertainty.level
         )
+    told: list[Prediction | Allocation] = []
     if on_page:
         found = averages.allocate(
             source, on_page, waste=settings.optimum.waste, allow_unconverged=True,
             i_know=settings.i_know,
         )  # fmt: skip
+        told.append(found)
         sections.append(story.optimum_section(estimate, found))
         parts["optimum"] = documents.optimum_document(
             estimate, found, stamp=estimate.status not in USABLE
@@ -361,10 +379,12 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         said = averages.predict(
             source, _columns(points), allow_unconverged=True, i_know=settings.i_know
         )
+        told.append(said)
         sections.append(story.prediction_section(estimate, said))
         parts["predictions"] = documents.predict_document(
             estimate, said, points, stamp=estimate.status not in USABLE
         )
+    sections = _each_once(sections)
     document = {
         **documents.header("scalefit.report/1", table, estimate.fit.runs, settings.seed),
         **parts,
@@ -374,7 +394,7 @@ def report(settings: Settings, table: RunTable | None = None) -> Outcome:
         title=f"Scaling law of {Path(table.source).name}: {_title(source)}",
         sections=tuple(replace(s, name=_file_stem(s.name)) for s in sections),
         document=document,
-        notes=_unsaid(sections, (*notes, *_carried(estimate, estimate.status not in USABLE))),
+        notes=_unsaid(sections, (*notes, *_carried(estimate, *told))),
         manifest=_manifest(settings, table),
     )
     saved = documents.saved_document([estimate], settings)
@@ -397,6 +417,16 @@ def _preferring(settings: Settings, compared: steps.Compared | None) -> Settings
     best = compared.comparison.laws[0].fit.law.name
     laws = sorted(settings.fit.laws, key=lambda choice: named(choice.name).name != best)
     return replace(settings, fit=replace(settings.fit, laws=tuple(laws)))
+
+
+def _each_once(sections: Sequence[Section]) -> list[Section]:
+    """The sections without notes that an earlier one says already."""
+    said: set[Note] = set()
+    found = []
+    for section in sections:
+        found.append(replace(section, notes=tuple(n for n in section.notes if n not in said)))
+        said.update(section.notes)
+    return found
 
 
 def _unsaid(sections: Sequence[Section], notes: Sequence[Note]) -> tuple[Note, ...]:
@@ -477,12 +507,15 @@ def _own_points(estimate: Estimate) -> tuple[Mapping[str, float], ...]:
     return ()
 
 
-def _carried(estimate: Estimate, stamp: bool) -> tuple[Note, ...]:
-    """Doubts about the fit that stand behind what is made of it."""
+def _carried(estimate: Estimate, *told: Prediction | Allocation) -> tuple[Note, ...]:
+    """Doubts about the fit that stand behind what is made of it, and about how far that goes."""
     about_fit = (*estimate.fit.notes, *estimate.diagnostics.notes)
     kept = [n for n in about_fit if n.severity != "note"]
-    error = estimate.law_error if estimate.status in USABLE or stamp else None
-    if error is not None and error.source == "assumed":
+    # Inside the data the law's error widens nothing, and so its size is no doubt about a number.
+    beyond = [one.law_error for one in told if (one.decades > 0).any()]
+    for error in beyond[:1]:
+        if error.source != "assumed":
+            continue
         kept.append(
             DOUBTS.get("assumed-law-error").note(
                 f"law error could not be measured from {error.forecasts} forecasts: "
@@ -521,7 +554,7 @@ def _table(settings: Settings, extra: Sequence[str] = ()) -> RunTable:
     table = steps.read(settings.runs.path, keep=tuple(keep), **steps.reading(settings.runs))
     if table.rows > _MOST_EXAMINED:
         return table
-    warnings = [n for n in examine(table) if n.severity == "warning"]
+    warnings = [n for n in _examined(settings, table) if n.severity == "warning"]
     return replace(table, notes=tuple(dict.fromkeys((*table.notes, *warnings))))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from scalefit.config import LawChoice, Settings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import counted
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.doubts import INTERRUPTED
 from scalefit.pipeline import documents, steps
@@ -125,7 +126,7 @@ def sections(fitted: Fitted, by: str, laws: Sequence[str]) -> tuple[Section, ...
         notes = (INTERRUPTED.note(words),)
     whole = Section(
         name="groups",
-        heading=f"{len(fitted.groups)} groups by {by}",
+        heading=f"{counted(len(fitted.groups), 'group')} by {by}",
         header=("law", "fits", "converged", "other usable", "not usable", "refused"),
         rows=tuple(told),
         numeric=frozenset(range(1, 6)),

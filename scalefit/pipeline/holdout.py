@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import per_cent, shown
 from scalefit.core.observations import Array
 from scalefit.core.sorting import median
 from scalefit.inference.prediction import Prediction
@@ -297,7 +297,7 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
             str(s.beyond),
             str(s.against),
             _percent(s.coverage),
-            f"±{100 * s.width:.2g} %" if np.isfinite(s.width) else "–",
+            f"±{per_cent(s.width)}" if np.isfinite(s.width) else "–",
         )
         for s in found
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.numbers import human
+from scalefit.core.numbers import human, per_cent
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
@@ -246,8 +246,8 @@ def _stage_section(stages: Sequence[Stage], name: str) -> Section:
             rows.append(
                 (
                     human(stage.cut), str(stage.runs), stage.law, f"{hit} of {len(stage.told)}",
-                    f"{100 * found['rmse']:.2g} %", f"{100 * found['mean_error']:+.2g} %",
-                    f"±{100 * found['half_width']:.2g} %",
+                    per_cent(found["rmse"]), per_cent(found["mean_error"], "+"),
+                    f"±{per_cent(found['half_width'])}",
                 )
             )  # fmt: skip
         else:
@@ -286,8 +286,8 @@ def _coverage_section(stages: Sequence[Stage], settings: Settings) -> Section:
             f"{found['forecasts']:.0f}",
             f"{100 * found['covered']:.0f} %",
             f"{100 * found['covered_if_law_right']:.0f} %",
-            f"{100 * found['rmse']:.2g} %",
-            f"±{100 * found['half_width']:.2g} %",
+            per_cent(found["rmse"]),
+            f"±{per_cent(found['half_width'])}",
         )
         for words, found in _coverage(stages).items()
     )

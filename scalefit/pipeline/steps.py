@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from scalefit.config import LawChoice, RunsSettings, Settings, check_level
+from scalefit.config import LawChoice, RunsSettings, Settings, check_level, check_waste
 from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.notes import Note
+from scalefit.core.numbers import counted, human
 from scalefit.core.observations import Array, Observations
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
@@ -44,6 +45,8 @@ from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.laws import LAWS, Law
 from scalefit.laws.base import Derived, by_name
 from scalefit.laws.text import named
+from scalefit.pipeline import arguments
+from scalefit.tables.columns import inputs_to_map
 from scalefit.tables.read import read as read_table
 from scalefit.tables.runs import RunTable
 from scalefit.tables.select import select
@@ -52,7 +55,7 @@ _AXES = ("x", "C", "N", "D")
 _MOST_BREAKS = 2  # that are tried unasked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """A fitted law with its refits: what predictions and optima are made from.
 
@@ -73,6 +76,15 @@ class Estimate:
     table: RunTable
     seed: int
     told: Forecasts | None = None
+
+    def __repr__(self) -> str:
+        """The law, its standing and its parameters: the whole would fill a screen of arrays."""
+        told = ", ".join(
+            f"{k}={human(v, 4)}"
+            for k, v in zip(self.law.names, map(float, self.fit.theta), strict=True)
+        )
+        rows = counted(self.fit.runs.n, "row")
+        return f"Estimate({self.law.name}, {self.status}, {rows}: {told})"
 
     @property
     def lead(self) -> Estimate:
@@ -215,7 +227,8 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if not present:
         raise InputError(
             "no column plays N, D, C or x, so no law has anything to go by",
-            "map one, such as --col N=NAME; scalefit columns RUNS lists what is not used",
+            f"{inputs_to_map(table.unread, table.table.column_names)}; scalefit columns RUNS lists "
+            "what is not used",
         )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",
@@ -260,12 +273,25 @@ def fit(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    check_level(level)
-    chosen = named(law) if isinstance(law, str) else law
+    arguments.require_runs(runs)
+    chosen = arguments.law_of(law)
+    check_level(arguments.number("level", level))
+    arguments.whole("seed", seed)
+    arguments.held(fix, bound)
     roles = roles_for(chosen, runs, x)
+    if not isinstance(cluster, str):
+        raise InputError(
+            f"the cluster is {arguments.kind(cluster)}, must be a name",
+            "write run, row, size, a role or a column",
+        )
     observations = select(runs, roles, cluster=cluster)
-    goal = parse_objective(objective) if isinstance(objective, str) else objective
+    goal = _objective(objective)
     method = method_named(interval, draws) if isinstance(interval, str) else interval
+    if not hasattr(method, "count"):
+        raise InputError(
+            f"the interval is {arguments.kind(method)}, must be a method or its name",
+            f"choose one of {', '.join(METHODS.names())}",
+        )
     how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
     point = fit_law(chosen, observations, **how)
     weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
@@ -281,6 +307,22 @@ def fit(
         table=runs,
         seed=seed,
     )
+
+
+def _objective(given: object) -> Any:
+    """An objective, or that of a name with its setting.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(given, str):
+        return parse_objective(given)
+    if not hasattr(given, "log_target"):
+        raise InputError(
+            f"the objective is {arguments.kind(given)}, must be an objective or its name",
+            "write t:4, gaussian, huber:1e-3, huber:auto or mse",
+        )
+    return given
 
 
 def _zero_notes(point: Fit, drawn: Draws) -> list[Note]:
@@ -376,7 +418,7 @@ def method_named(name: str, draws: int) -> Any:
         UnknownName: no such method.
         InputError: no method could make so many draws.
     """
-    check_draws(draws)
+    check_draws(arguments.whole("draws", draws, 20))
     kind = METHODS.get(name)
     return kind(draws=draws) if any(f.name == "draws" for f in fields(kind)) else kind()
 
@@ -396,6 +438,19 @@ def require_usable(estimate: Estimate, *, allow_unconverged: bool = False) -> No
     )
 
 
+def _require_estimate(estimate: object) -> None:
+    """Nothing, if this is what `fit` gives.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(estimate, Estimate):
+        raise InputError(
+            f"the fit is {arguments.kind(estimate)}, must be what scalefit.fit gives",
+            "fit a law first: scalefit.fit(runs, 'chinchilla')",
+        )
+
+
 def predict(
     estimate: Estimate,
     points: Mapping[str, Sequence[float] | Array | float],
@@ -407,7 +462,8 @@ def predict(
 
     Args:
         estimate: As `fit` gives it.
-        points: Each input of the law, by its name or by the role that plays it, to its values.
+        points: Each input of the law, by its name or by the role that plays it, to its values:
+            numbers or words such as `7B`, as many of each input, or one that stands for all.
         allow_unconverged: Go on from a fit whose status forbids it.
         i_know: Answer even further beyond the data than the data span.
 
@@ -415,19 +471,18 @@ def predict(
         InputError: an input is missing or not positive.
         FitError: the fit's status forbids it.
     """
+    _require_estimate(estimate)
     require_usable(estimate, allow_unconverged=allow_unconverged)
+    given = arguments.points_of(points)
     named = {role: name for name, role in estimate.roles.items()}
     known = {*estimate.law.inputs, *estimate.roles.values(), "C"}
-    for key in points:
+    for key in given:
         if key not in known:
             raise InputError(
                 f"{key} is no input of {estimate.law.name}",
                 "give " + ",".join(f"{role}=VALUE" for role in estimate.roles.values()),
             )
-    values = {
-        named.get(key, key): np.atleast_1d(np.asarray(value, dtype=float))
-        for key, value in points.items()
-    }
+    values = {named.get(key, key): value for key, value in given.items()}
     scale = values.get("C") if "C" not in estimate.law.inputs else None
     if estimate.fit.runs.scale_name != "C":
         scale = None
@@ -463,6 +518,8 @@ def allocate(
         InputError: the law is not one of N and D, or a budget is not positive.
         FitError: the fit's status forbids it, or the law has no best split.
     """
+    _require_estimate(estimate)
+    check_waste(arguments.number("waste", waste))
     if estimate.law.inputs == ("N", "D"):
         # Said first: on one line a search has no single end, which would only be a riddle.
         allocations.refuse_one_line(estimate.fit)
@@ -471,7 +528,7 @@ def allocate(
         estimate.fit,
         estimate.draws,
         estimate.law_error,
-        np.atleast_1d(np.asarray(budgets, dtype=float)),
+        arguments.values("budgets", budgets),
         split=estimate.split_error,
         level=estimate.level,
         waste=waste,
@@ -479,7 +536,7 @@ def allocate(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compared:
     """Laws compared on the same runs.
 
@@ -496,6 +553,10 @@ class Compared:
     table: RunTable
     observations: Observations
     roles: Mapping[str, Mapping[str, str]]
+
+    def __repr__(self) -> str:
+        """The verdict."""
+        return f"Compared({self.comparison.verdict})"
 
 
 def suitable(table: RunTable, x: str = "") -> tuple[Law, ...]:
@@ -556,17 +617,19 @@ def compare(
     Raises:
         InputError: the runs or a setting are wrong, or fewer than two laws are named.
     """
+    arguments.require_runs(runs)
+    arguments.held(fix, bound)
+    if isinstance(laws, str | Law):
+        raise InputError("one law cannot be compared", "give a list of two or more")
     if rank not in comparisons.RANKS:
         raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
-        (named(law[0]), law[1]) if isinstance(law, tuple)
-        else (named(law), x) if isinstance(law, str)
-        else (law, x)
+        (arguments.law_of(law[0]), law[1]) if isinstance(law, tuple) else (arguments.law_of(law), x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
-    goal = parse_objective(objective) if isinstance(objective, str) else objective
+    goal = _objective(objective)
     known = {name for law, _ in chosen for name in law.names}
     for name in (*(fix or {}), *(bound or {})):
         if name not in known:

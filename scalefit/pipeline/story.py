@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from scalefit.core.notes import Note
-from scalefit.core.numbers import as_precise_as, counted, human
-from scalefit.core.observations import Observations
+from scalefit.core.numbers import as_precise_as, counted, decades_of, human, per_cent
+from scalefit.core.observations import Array, Observations
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked, trimmed_rms
@@ -159,7 +160,7 @@ def parameters_section(estimate: Estimate) -> Section:
         footer=(
             interval_words(estimate.draws, estimate.level),
             *diagnosis.short_words(estimate.diagnostics),
-            f"Scatter of one run about the law: {100 * sigma:.2g} % of the loss. Certificate: "
+            f"Scatter of one run about the law: {per_cent(sigma)} of the loss. Certificate: "
             f"score {_score_words(c.score)}, condition number {c.kappa:.2g}, {agreed}.",
         ),
     )
@@ -231,7 +232,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
     for k in range(found.decades.size):
         point = ", ".join(f"{roles[n]} = {human(float(v[k]))}" for n, v in found.points.items())
         if withheld[k]:
-            shown_rows.append((point, "refused", "", "", "", f"{found.decades[k]:.1f}", "refused"))
+            shown_rows.append((point, "refused", "", "", "", f"{found.decades[k]:.2g}", "refused"))
             continue
         spread = max(float(found.band.headline.high[k] - found.band.headline.low[k]) / 4, 1e-12)
         shown_rows.append(
@@ -241,7 +242,7 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
                 _pair(found.band.exact, k, spread),
                 _pair(found.band.new_run, k, spread),
                 _pair(found.band.headline, k, spread),
-                f"{found.decades[k]:.1f}",
+                f"{found.decades[k]:.2g}",
                 _stamped(found.trust[k] if found.decades[k] else "inside", estimate),
             )
         )
@@ -271,12 +272,27 @@ def prediction_section(estimate: Estimate, found: Prediction) -> Section:
         table=_with_units(
             table, {**_UNITS, **_of_loss(estimate.table, "loss"), "decades_beyond": "decades"}
         ),
-        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        notes=_of_rows(found.notes, found.decades),
         footer=(
             interval_words(estimate.draws, estimate.level),
             *(() if estimate.draws.refused else (law_error_words(found.law_error),)),
         ),
     )  # fmt: skip
+
+
+def _of_rows(notes: Sequence[Sequence[Note]], decades: Array) -> tuple[Note, ...]:
+    """The notes of rows, each kind once: as it stands at the row that lies farthest out."""
+    far_first = sorted(range(len(notes)), key=lambda k: -float(decades[k]))
+    kinds: dict[str, dict[Note, None]] = {}
+    for k in far_first:
+        for note in notes[k]:
+            kinds.setdefault(note.code, {})[note] = None
+    found = []
+    for told in kinds.values():
+        first, *others = told
+        more = f" (farthest of {len(told)} rows that say so)" if others else ""
+        found.append(replace(first, message=first.message + more))
+    return tuple(found)
 
 
 def _stamped(words: str, estimate: Estimate) -> str:
@@ -320,7 +336,7 @@ def law_error_words(error: LawError) -> str:
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts"
     return (
-        f"Headline: parameters, noise of one run, and a law error of {100 * error.tau:.2g} % of "
+        f"Headline: parameters, noise of one run, and a law error of {per_cent(error.tau)} of "
         f"the loss at one decade beyond the data (power 3/2 of the distance), {how}."
     )
 
@@ -331,7 +347,7 @@ def split_error_words(error: LawError) -> str:
     if error.source == "estimated":
         how = f"estimated from {error.forecasts} earlier forecasts of N*"
     return (
-        f"N* and D*: parameters, and a law error of {100 * math.expm1(error.tau):.2g} % for each "
+        f"N* and D*: parameters, and a law error of {per_cent(math.expm1(error.tau))} for each "
         f"standard deviation of the runs' budgets (in logs) that one is off their middle, {how}."
     )
 
@@ -346,7 +362,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                     human(float(budget)),
                     "refused",
                     *[""] * 5,
-                    f"{found.decades[k]:.1f} decades, refused",
+                    f"{decades_of(float(found.decades[k]))}, refused",
                 )
             )
             continue
@@ -364,7 +380,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
                 _stamped(
                     found.trust[k]
                     if found.decades[k] == 0
-                    else f"{found.decades[k]:.1f} decades, {found.trust[k]}",
+                    else f"{decades_of(float(found.decades[k]))}, {found.trust[k]}",
                     estimate,
                 ),
             )
@@ -406,7 +422,7 @@ def optimum_section(estimate: Estimate, found: Allocation) -> Section:
         table=_with_units(
             table, {**_UNITS, **_of_loss(estimate.table, "loss"), "budget": "FLOP"}
         ),
-        notes=tuple(dict.fromkeys(n for row in found.notes for n in row)),
+        notes=_of_rows(found.notes, found.decades),
         footer=(
             "; ".join(grown) + ".",
             *(
@@ -487,10 +503,10 @@ _SCORES = ("forecasts", "error", "mean", "z", "CRPS", "covered")
 def _score_cells(one: Score) -> tuple[str, ...]:
     return (
         str(one.forecasts),
-        f"{100 * one.rmse:.2g} %",
-        f"{100 * one.mean_error:+.2g} %",
+        per_cent(one.rmse),
+        per_cent(one.mean_error, "+"),
         f"{one.z:.2g}",
-        f"{100 * one.crps:.2g} %",
+        per_cent(one.crps),
         f"{100 * one.coverage:.0f} %",
     )
 
@@ -506,7 +522,7 @@ def _ranking(compared: Compared) -> Section:
                 _or_dash(one.aicc, ".1f"),
                 _or_dash(one.delta, ".1f"),
                 f"{one.weight:.3f}" if one.counted else "–",
-                f"{100 * trimmed_rms(one.fit):.2g} %",
+                per_cent(trimmed_rms(one.fit)),
                 one.fit.status,
                 _gate_words(one, failed),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,17 @@ def column_of(values: Array) -> pa.Array[Any]:
     """A float64 Arrow column without nulls that holds `values`."""
     whole = np.ascontiguousarray(values, np.float64)
     return pa.Array.from_buffers(pa.float64(), whole.size, [None, pa.py_buffer(whole.data)])
+
+
+def alike(keys: Sequence[Array]) -> IntArray:
+    """A number for each row, equal where all of some keys of shape (rows,) are, shape (rows,)."""
+    order = np.lexsort(keys)
+    new = np.zeros(order.size, np.bool_)
+    for key in keys:
+        new[1:] |= key[order][1:] != key[order][:-1]
+    number = np.empty(order.size, np.int64)
+    number[order] = np.cumsum(new)
+    return number
 
 
 def codes(column: pa.ChunkedArray[Any]) -> tuple[IntArray, tuple[str, ...]]:

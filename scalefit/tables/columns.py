@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
@@ -131,6 +131,8 @@ ROLES: Mapping[str, Role] = {
 
 # Without these a row says nothing about a law, so a blank in them leaves the row out.
 CORE = ("N", "D", "C", "L", "x")
+# What else is chosen for a run beside its scale: runs that differ in it are no repeats.
+ALSO_SET = ("U", "lr", "batch", "width", "depth", "group")
 _SAME_AS_L = ("loss", "y")
 _SPLIT = ("train", "val", "eval", "test")
 # Counts that are large enough to be written in millions or more.
@@ -218,7 +220,7 @@ def find(name: str, names: Sequence[str], why: str) -> str:
 def missing(role: str, names: Sequence[str]) -> InputError:
     """The error that no column plays `role`, with the columns that might."""
     part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
-    likely = [name for name in names if any(word in name.casefold() for word in part.words)]
+    likely = _hinted(part, names)
     alike = [name for name in names if name.casefold() == role.casefold()]
     candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
@@ -227,6 +229,29 @@ def missing(role: str, names: Sequence[str]) -> InputError:
         return InputError(f"{message}; perhaps {listed}", f"type {flag(role, candidates[0])}")
     listed = ", ".join(shown(name, 40) for name in names[:8])
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
+
+
+def _hinted(role: Role, names: Sequence[str]) -> list[str]:
+    return [name for name in names if any(word in name.casefold() for word in role.words)]
+
+
+def inputs_to_map(unread: Sequence[str], present: Collection[str]) -> str:
+    """What to type where no column plays an input: the likely columns, else which others there are.
+
+    Args:
+        unread: Names of columns that play no role.
+        present: Roles that are played.
+    """
+    likely = {role: _hinted(ROLES[role], unread) for role in ("N", "D", "C")}
+    words = " ".join(flag(role, found[0]) for role, found in likely.items() if found)
+    others = curve_inputs(present)
+    along = f", or take a curve of another with --x {others[0]}" if others else ""
+    return f"map one, such as {words or '--col N=NAME'}{along}"
+
+
+def curve_inputs(present: Collection[str]) -> list[str]:
+    """Roles other than N, D, C and x along which a loss may run as a curve, likeliest first."""
+    return [role for role in ("step", "U", "lr", "batch", "width", "depth") if role in present]
 
 
 def convert(
@@ -389,10 +414,8 @@ def _is_loss(column: str) -> bool:
 
 
 def _near(name: str, names: Sequence[str], why: str) -> str:
-    from difflib import get_close_matches
-
     same = [known for known in names if fold(known) == fold(name)]
-    near = same or get_close_matches(name, names, n=1, cutoff=0.5)
+    near = same[0] if same else nearest(name, names)
     if near:
-        return f"did you mean {why}{shlex.quote(shown(near[0]))}?"
+        return f"did you mean {why}{shlex.quote(shown(near))}?"
     return f"columns: {', '.join(shown(known, 40) for known in names[:8])}"

@@ -242,7 +242,8 @@ CHECKPOINTS = DOUBTS.add(
     Doubt(
         name="checkpoints",
         severity="warning",
-        trigger="Several rows belong to one run, or the tokens grow row by row at equal N.",
+        trigger="Several rows belong to one run, or the tokens grow row by row at equal N and"
+        " neighbours err alike.",
         meaning="Checkpoints of a run share its luck, and losses before the decay is done are not"
         " final losses.",
         remedy="Keep the last row per run with --last, or keep --cluster run, the default.",

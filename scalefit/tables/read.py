@@ -70,8 +70,9 @@ def read(
 
     Args:
         source: Path of a table (CSV, TSV, JSON, Parquet, Arrow; compressed or not), of a tracker's
-            log or of a folder with such logs or Parquet files, `-` for standard input, or an object
-            with `__arrow_c_stream__` such as a pyarrow, pandas or Polars table.
+            log or of a folder with such logs or Parquet files, `-` for standard input, an object
+            with `__arrow_c_stream__` such as a pyarrow, pandas or Polars table, a mapping of
+            column names to values, or a list of rows, each a mapping.
         columns: Role to column name, as in `{"N": "params"}`; other roles are found by name.
         where: Keep only rows that meet this condition, such as `loss < 4 and not diverged`.
         keep: Further columns to carry along, for instance to cluster by.
@@ -89,6 +90,7 @@ def read(
         InputError: the source cannot be read, a cell is no number, a value that must be positive
             is not, a role is ambiguous, or no row is left.
     """
+    _refuse_settings(columns, where, keep, na)
     opened, name, title = _open(source, reader, remote)
     condition = filters.parse(where) if where else None
     draft = _drafted(opened, title, columns, condition, keep, na)
@@ -105,6 +107,24 @@ def read(
     draft = _without_weightless(draft)
     _refuse_values(draft, CORE)
     return _finished(draft, opened, name, keep)
+
+
+def _refuse_settings(columns: object, where: object, keep: object, na: object) -> None:
+    """Nothing, if settings are what they must be.
+
+    Raises:
+        InputError: one is of another type.
+    """
+    for name, given, good, example in (
+        ("columns", columns, isinstance(columns, Mapping | None), "columns={'N': 'params'}"),
+        ("where", where, isinstance(where, str | None), "where='loss < 4'"),
+        ("keep", keep, not isinstance(keep, str), "keep=['optimizer']"),
+        ("na", na, not isinstance(na, str), "na=['n/a']"),
+    ):
+        if not good:
+            raise InputError(
+                f"{name} may not be of type {type(given).__name__}", f"write {example}"
+            )
 
 
 def header(
@@ -129,8 +149,12 @@ def _open(source: str | Path | Any, reader: str, remote: bool) -> tuple[Opened, 
         return _open_path(source, reader, remote)
     if hasattr(source, "__arrow_c_stream__"):
         return open_memory(source), "memory", "table"
+    plain = isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source)
+    if isinstance(source, Mapping) or plain:
+        return open_memory(source), "memory", "table"
     raise InputError(
-        f"{type(source).__name__} is no table", "give a path, -, or a pyarrow, pandas or Polars one"
+        f"{type(source).__name__} is no table",
+        "give a path, -, a pyarrow, pandas or Polars table, or columns as {'N': [...], ...}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalefit.core.notes import Note
+from scalefit.core.numbers import counted
 from scalefit.core.observations import IntArray
 from scalefit.tables.arrays import codes
 
@@ -27,7 +29,7 @@ class Exclusion:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunTable:
     """Runs, one row each (or one row per checkpoint), and where they came from.
 
@@ -55,6 +57,19 @@ class RunTable:
     row: IntArray
     excluded: tuple[Exclusion, ...] = ()
     notes: tuple[Note, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        """How many rows of what, and the roles that are played."""
+        rows = f"{counted(self.rows, 'row')} of {self.source}"
+        out = f", {len(self.excluded)} excluded" if self.excluded else ""
+        return f"RunTable({rows}{out}: {', '.join(self.table.column_names)})"
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Columns of the source that are not in the table."""
+        names = json.loads((self.table.schema.metadata or {}).get(b"names", b"[]"))
+        known = {*self.columns.values(), *self.table.column_names}
+        return tuple(name for name in names if name not in known)
 
     @property
     def rows(self) -> int:

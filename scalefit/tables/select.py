@@ -12,7 +12,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.tables import columns as roles
-from scalefit.tables.arrays import codes, floats
+from scalefit.tables.arrays import alike, codes, floats
 from scalefit.tables.runs import RunTable
 from scalefit.tables.units import NATS
 
@@ -61,7 +61,7 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         scale_name=scale_name,
         cluster_name=_unit_name(runs, cluster),
         nats="x" not in inputs.values() and _is_in_nats(runs, loss),
-        beside={name: values[order] for name, values in _beside(runs).items()},
+        beside={name: values[order] for name, values in _beside(runs, inputs).items()},
     )
 
 
@@ -78,13 +78,40 @@ def _is_in_nats(runs: RunTable, loss: Array) -> bool:
     return named and within and facts.get(b"unit") == NATS.name.encode()
 
 
-def _beside(runs: RunTable) -> dict[str, Array]:
+def settings(runs: RunTable) -> tuple[str, ...]:
+    """Columns in which runs must agree to be repeats of one setting, whatever a law looks at.
+
+    N and D stand for C too, which is counted or measured besides. Roles that a law made up count,
+    since a law that has not heard of them still sees what they do to the loss.
+    """
+    present = runs.table.column_names
+    axes = [r for r in ("N", "D", "C", "x") if r in present]
+    free = [
+        field.name
+        for field in runs.table.schema
+        if field.metadata and field.name not in roles.ROLES and str(field.type) == "double"
+    ]
+    chosen = ["N", "D"] if {"N", "D"} <= set(present) else axes
+    return (*chosen, *(r for r in roles.ALSO_SET if r in present), *free)
+
+
+def _beside(runs: RunTable, inputs: Mapping[str, str]) -> dict[str, Array]:
     """What the rows say beyond inputs and loss, each shape (rows,); labels as codes."""
     present = runs.table.column_names
     beside: dict[str, Array] = {}
+    further = [role for role in settings(runs) if role not in inputs.values()]
+    if further:
+        beside["setting"] = alike([numbers(runs, role) for role in further]).astype(np.float64)
     beside |= {r: floats(runs.table.column(r)) for r in ("loss_se", "tries") if r in present}
     beside |= {r: _labels(runs, r).astype(np.float64) for r in ("run", "group") if r in present}
     return beside
+
+
+def numbers(runs: RunTable, role: str) -> Array:
+    """A column as numbers, shape (rows,): itself with 0 for a blank, or codes of its labels."""
+    if role in _texts():
+        return _labels(runs, role).astype(np.float64)
+    return np.nan_to_num(floats(runs.table.column(role)))
 
 
 def _positive(runs: RunTable, role: str) -> Array:

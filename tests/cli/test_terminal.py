@@ -126,3 +126,14 @@ def test_each_note_shows_severity_code_and_message():
 
 def test_an_empty_report_prints_nothing_that_has_letters():
     assert printed(Report("", (), {})).strip() == ""
+
+
+def test_cells_that_do_not_fit_part_at_hyphens_and_not_amid_words():
+    gates = "fails residual-scale, residual-structure, monotone, closed-profile"
+    row = ("shifted-power-floor", *["-1234.5"] * 4, "weakly-identified", gates)
+    header = ("law", "a", "b", "c", "d", "status", "gates")
+    section = Section("a", "A", header=header, rows=(row,), numeric=frozenset({1, 2, 3, 4}))
+    lines = printed(Report("", (section,), {})).splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith("shifted"))
+    words = set(" ".join(lines[place:]).replace("-", " ").replace(",", " ").split())
+    assert words == {w for t in row for w in t.replace("-", " ").replace(",", " ").split()}

@@ -66,7 +66,7 @@ def told(given, *, at=NEAR, law="chinchilla", i_know=True, **settings):
     if found.status in ("converged", "at-bound", "weakly-identified", "multiple-minima"):
         said = scalefit.predict(found, at, i_know=i_know)
         notes += [n for row in said.notes for n in row]
-        notes += commands._carried(found, False)
+        notes += commands._carried(found, said)
     return {note.code for note in notes}
 
 
@@ -223,8 +223,8 @@ WORLDS = [
     (
         "E-TAU",
         "assumed-law-error",
-        lambda: told(world(budgets=3, sizes=12)),
-        lambda: told(world()),
+        lambda: told(world(budgets=3, sizes=12), at={"N": 1e10, "D": 2e11}),
+        lambda: told(world(), at={"N": 1e10, "D": 2e11}),
     ),
     (
         "E-NOLAW",

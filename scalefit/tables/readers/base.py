@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.registry import Registry
@@ -317,14 +317,12 @@ def _unreadable(error: OSError | ValueError, name: str, path: Path) -> tuple[str
 
 
 def _neighbour(path: Path) -> str:
-    from difflib import get_close_matches
-
     try:
         beside = [p.name for p in path.parent.iterdir()]
     except OSError:
         return "check the path"
-    near = get_close_matches(path.name, beside, n=1)
-    return f"did you mean {shown(near[0])!r}?" if near else "check the path"
+    near = nearest(path.name, beside)
+    return f"did you mean {shown(near)!r}?" if near else "check the path"
 
 
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (

@@ -51,13 +51,16 @@ class Memory:
 
 
 def open_memory(given: Any) -> Memory:
-    """A table in memory, from any object with `__arrow_c_stream__`.
+    """A table in memory: an object with `__arrow_c_stream__`, columns by name, or rows by name.
 
     Raises:
         InputError: the object is no table, is damaged, or has a column name twice.
     """
     try:
-        table = given if isinstance(given, pa.Table) else pa.table(given)
+        if isinstance(given, pa.Table):
+            table = given
+        else:
+            table = pa.Table.from_pylist(given) if isinstance(given, list) else pa.table(given)
         table.validate(full=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InputError(f"the table in memory cannot be read: {error}", "pass pa.Table") from None

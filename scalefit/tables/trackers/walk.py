@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.tables.doubts import LOG_UNREAD
 from scalefit.tables.readers.base import Source, open_source
 from scalefit.tables.trackers.base import TRACKERS, Log, Tracker
@@ -17,6 +18,8 @@ from scalefit.tables.trackers.frame import Frame, OpenedLogs
 
 MOST_ENTRIES = 1_000_000
 DEEPEST = 64
+TOLD_EVERY = 20_000  # files: some seconds
+_LOG = logging.getLogger(__name__)
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow", ".feather")
 
 
@@ -49,7 +52,9 @@ def open_folder(folder: Path, title: str) -> OpenedLogs:
     """
     frame, hashes = Frame(), dict[str, str]()
     seen, failed, tables = 0, list[InputError](), list[Path]()
-    for path in _files(folder, title):
+    for count, path in enumerate(_files(folder, title), start=1):
+        if count % TOLD_EVERY == 0:
+            _LOG.info("%s: looked at %s files, found %s", title, f"{count:,}", counted(seen, "log"))
         source = _unread(path)
         tracker = claimant(source) if source else None
         if tracker is None:

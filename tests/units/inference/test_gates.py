@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import multivariate_normal
 from simulated import observations
@@ -15,12 +16,12 @@ from scalefit.inference.criteria import (
     serial_correlation,
     von_neumann_p,
 )
+from scalefit.inference.evidence import pure_error
 from scalefit.inference.fitting import fit
 from scalefit.inference.gates import (
     GATES,
     default_ahead,
     largest_rise,
-    replicate_noise,
     runs_fall,
     structure_p,
 )
@@ -28,6 +29,7 @@ from scalefit.inference.objectives import Gaussian
 from scalefit.inference.profile import deviance_at, prediction_se
 from scalefit.inference.residuals import examined
 from scalefit.laws import LAWS
+from scalefit.tables import read, select
 
 X = np.geomspace(1e2, 1e6, 30)
 
@@ -114,9 +116,7 @@ def test_the_structure_test_needs_degrees_of_freedom():
 def test_replicates_give_the_noise_floor():
     x = np.repeat(np.geomspace(1e2, 1e6, 10), 3)
     runs = observations({"x": x}, (1.5 + 8 * x**-0.3) * noise(30, 0.004))
-    floor, df = replicate_noise(runs)
-    assert df == 20
-    assert floor == pytest.approx(0.004, rel=0.5)
+    assert pure_error(runs).sd == pytest.approx(0.004, rel=0.5)
     fine, wrong = (fit(LAWS.get(name), runs) for name in ("power-floor", "power"))
     assert judged("residual-scale", fine).passed
     missed = judged("residual-scale", wrong)
@@ -136,11 +136,16 @@ def test_laws_that_all_miss_losses_in_nats_are_not_saved_by_each_others_company(
     assert judged("residual-scale", fit(LAWS.get("power-floor"), quiet)).passed
 
 
-def test_rows_of_one_run_are_no_replicates():
-    x = np.repeat(np.geomspace(1e2, 1e6, 10), 2)
-    cluster = np.repeat(np.arange(10), 2)
-    runs = observations({"x": x}, 1.5 + 8 * x**-0.3, cluster=cluster)
-    assert replicate_noise(runs)[1] == 0
+def test_runs_that_differ_in_what_a_law_does_not_see_excuse_no_misfit():
+    # Each setting of N and D with little and much unique data: 20 % apart, and not by chance.
+    n, d, u = (v.ravel() for v in np.meshgrid([1e8, 3e8, 1e9], [2e9, 8e9, 3e10], [1e8, 1e11]))
+    loss = (1.7 + 400 * n**-0.34 + 410 * d**-0.28) * np.where(u < 1e9, 1.2, 1) * noise(18, 0.003)
+    twice = {"N": n, "D": d, "loss": loss * noise(18, 0.003, 1)}
+    runs = read(pa.table({k: np.concatenate([v, twice.get(k, v)]) for k, v in
+                          {"N": n, "D": d, "U": u, "loss": loss}.items()}))  # fmt: skip
+    blind = fit(LAWS.get("chinchilla"), select(runs, {"N": "N", "D": "D"}))
+    assert pure_error(blind.runs).sd < 0.006
+    assert not judged("residual-scale", blind).passed
 
 
 def test_residuals_are_compared_per_degree_of_freedom():

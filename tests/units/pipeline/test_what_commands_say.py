@@ -11,7 +11,14 @@ import pytest
 import scipy
 from scipy.stats import t as student
 
-from scalefit.config import FitSettings, LawChoice, PredictSettings, RunsSettings, Settings
+from scalefit.config import (
+    FitSettings,
+    LawChoice,
+    OptimumSettings,
+    PredictSettings,
+    RunsSettings,
+    Settings,
+)
 from scalefit.config import UncertaintySettings as Sure
 from scalefit.core.errors import FitError, InputError
 from scalefit.pipeline import commands, pictures, steps
@@ -310,3 +317,68 @@ def test_breaks_whose_law_meets_the_gates_are_counted(tmp_path):
     assert section.lead == ("The runs support 1 break.",)
     assert law["supported"]
     assert law["objections"] == []
+
+
+def test_a_size_of_the_law_error_is_assumed_only_where_it_widens_an_answer():
+    few = curve(n=7)
+    assert steps.fit(few, "power").law_error.source == "assumed"
+    for points, told in ((({"x": 1e5},), False), (({"x": 1e5}, {"x": 1e9}), True)):
+        whole = reported(few, "power", predict=PredictSettings(points)).report
+        assert ("assumed-law-error" in {n.code for n in whole.notes}) is told
+
+
+def test_a_refused_row_is_trusted_with_no_other_word():
+    runs = settings("chinchilla", at=[{"N": 1e9, "D": 2e10}, {"N": 1e15, "D": 1e16}])
+    told = commands.predict(runs).report
+    assert [row["trust"] for row in told.document["rows"]] == ["inside", "refused"]
+    assert told.sections[0].table.column("trust").to_pylist() == ["inside", "refused"]
+    best = commands.optimum(replace(runs, optimum=OptimumSettings((1e21, 1e31)))).report
+    assert [row["trust"] for row in best.document["rows"]] == ["inside", "refused"]
+    assert best.sections[0].table.column("trust").to_pylist() == ["inside", "refused"]
+
+
+def test_many_rows_beyond_the_data_are_told_of_once():
+    points = [{"N": 1e10 * f, "D": 2e11 * f} for f in (1.5, 3, 6)]
+    (section,) = commands.predict(settings("chinchilla", at=points)).report.sections
+    (note,) = [n for n in section.notes if n.code == "no-new-regime-assumed"]
+    assert note.message.startswith("1.5 decades of C")
+    assert note.message.endswith("(farthest of 3 rows that say so)")
+
+
+def test_an_input_that_is_named_is_not_said_to_be_missing(tmp_path):
+    x = np.geomspace(10, 1e5, 30)
+    path = tmp_path / "curve.csv"
+    rows = "".join(f"{a:.0f},{2 + 9 * a**-0.3!r}\n" for a in x.tolist())
+    path.write_text("step,loss\n" + rows)
+    (missed,) = commands.check(settings(runs=path)).report.sections[0].notes
+    assert (missed.code, "--x step" in missed.message) == ("no-input", True)
+    with pytest.raises(InputError) as caught:
+        commands.fit(settings(runs=path))
+    assert "--x step" in caught.value.hint
+    for told in (commands.fit(settings("power-floor", x="step", runs=path)),
+                 commands.report(settings("power-floor", x="step", runs=path))):  # fmt: skip
+        notes = [*told.report.notes, *(n for s in told.report.sections for n in s.notes)]
+        assert "no-input" not in {n.code for n in notes}
+
+
+def test_a_loss_that_a_bound_fixes_has_no_widths_to_set_side_by_side():
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 1e10, 8), np.geomspace(1e9, 1e11, 6)))
+    luck = 0.01 * np.random.default_rng(2).standard_normal(8)[np.unique(n, return_inverse=True)[1]]
+    table = read(pa.table({"N": n, "D": d, "loss": (1.7 + 0 * n) * np.exp(luck + 1e-4 * d**0)}))
+    notes = steps.fit(table, "chinchilla", fix={"E": 1.7, "alpha": 2.9, "beta": 2.9}).notes
+    (kin,) = [n for n in notes if n.code == "clustered-residuals"]
+    assert "+-0.00%" not in kin.message
+
+
+def test_a_report_of_an_average_says_each_doubt_once():
+    told = reported(commands._table(settings()), "auto").report
+    codes = [n.code for n in told.notes] + [n.code for s in told.sections for n in s.notes]
+    assert "averaged-laws" in codes
+    assert len(codes) - len(set(codes)) == codes.count("no-new-regime-assumed") - 1
+
+
+def test_a_table_without_a_loss_is_said_to_lack_a_loss(tmp_path):
+    path = tmp_path / "optima.csv"
+    path.write_text("depth,width,weight_decay\n8,512,0.4\n12,768,0.22\n")
+    with pytest.raises(InputError, match="no column plays the role L"):
+        commands.check(settings(runs=path))

@@ -105,6 +105,39 @@ def test_checkpoints_are_seen_without_a_run_column():
     )
 
 
+def test_a_sorted_plan_of_sizes_and_tokens_is_no_set_of_checkpoints():
+    rows = trajectories(run=False)
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        noise = 0.002 * random.standard_normal((5, 20))
+        each = rows["loss"] * np.exp(noise.ravel())
+        assert "checkpoints" not in found(**rows | {"loss": each})
+        # A run's luck drifts slowly; each checkpoint has its own small noise besides.
+        luck = 0.005 * random.standard_normal((5, 1)) + noise
+        drift = np.zeros(5)
+        for k in range(20):
+            drift = 0.9 * drift + 0.002 * random.standard_normal(5)
+            luck[:, k] += drift
+        assert "checkpoints" in found(**rows | {"loss": rows["loss"] * np.exp(luck.ravel())})
+
+
+def test_repeats_that_differ_much_point_at_the_columns_that_are_not_read():
+    rows = {"N": N, "D": D, "loss": LOSS, "optimizer": ["adamw"] * N.size}
+    twice = {k: [*v, *v] for k, v in rows.items()}
+    twice["loss"][N.size :] = 1.05 * LOSS
+    twice["optimizer"][N.size :] = ["muon"] * N.size
+    assert "(optimizer) tells them apart" in found(**twice)["replicates"].message
+    parted = read(pa.table(twice), columns={"group": "optimizer"})
+    assert "replicates" not in {note.code for note in examine(parted)}
+    twice["loss"][N.size :] = 1.004 * LOSS
+    assert "optimizer" not in found(**twice)["replicates"].message
+
+
+def test_a_missing_input_is_looked_for_among_the_names():
+    message = found(**{"model.n_params": N, "data.tokens": D, "loss": LOSS})["no-input"].message
+    assert "--col N=model.n_params --col D=data.tokens" in message
+
+
 def test_the_size_of_replicate_noise_is_that_of_the_runs():
     pair = {"params_total": [1e8, 1e8, 1e9], "tokens": [1e9, 1e9, 1e9], "loss": [3.0, 3.3, 2.5]}
     # Two runs that differ by d in log loss have a variance of d^2 / 2.

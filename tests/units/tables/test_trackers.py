@@ -33,6 +33,7 @@ from scalefit.tables.trackers import (
     open_folder,
     open_log,
     tensorboard,
+    walk,
     wandb,
 )
 from scalefit.tables.trackers.crc32c import crc32c
@@ -477,6 +478,16 @@ def test_settings_that_are_not_plain_are_told_and_the_metrics_are_read(tmp_path)
     assert codes(opened) == ["settings-unread"]
     assert "line 2" in opened.notes[0].message
     assert by_step(opened.table)["version_0", 30.0]["n_params"] == 5
+
+
+def test_a_long_walk_tells_how_far_it_is(tmp_path, monkeypatch, caplog):
+    shutil.copytree(LOGS / "lightning" / "lightning_logs" / "version_0", tmp_path / "version_0")
+    for k in range(7):
+        (tmp_path / f"z{k}.bin").write_bytes(b"")
+    monkeypatch.setattr(walk, "TOLD_EVERY", 4)
+    with caplog.at_level("INFO", "scalefit"):
+        open_folder(tmp_path, "x")
+    assert caplog.messages[:2] == [f"x: looked at {k} files, found 0 logs" for k in (4, 8)]
 
 
 # The frame
