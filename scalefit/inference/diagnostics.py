@@ -15,7 +15,16 @@ from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.allocation import on_one_line
 from scalefit.inference.certificate import USABLE
-from scalefit.inference.evidence import Kinship, PureError, groupings, kinship, pure_error
+from scalefit.inference.evidence import (
+    ENOUGH_REPEATS,
+    MOST_SCATTER,
+    TIMES_NOISE,
+    Kinship,
+    PureError,
+    groupings,
+    kinship,
+    pure_error,
+)
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import noise_of
 from scalefit.inference.headlines import headlines
@@ -44,9 +53,6 @@ _KIN_P = 0.05
 _FEWEST_SIZES = 5
 _NAMED = 12
 _LEAST_WIDTH = 5e-5  # of the loss: what rounds to 0.00 %
-_KNOWN_NOISE = 5  # degrees of freedom of replicates from which they judge the law
-_TIMES_NOISE = 1.5
-_PUBLISHED = 0.015
 _WARY = 2.0  # first-order distances within which a bound calls for a closer look
 _MOST_ROWS = 200_000  # beyond it the refits below would take longer than the fit
 
@@ -244,13 +250,13 @@ def _shape(residuals: Residuals) -> Iterator[Note]:
 def _large_scatter(fit: Fit, pure: PureError) -> Iterator[Note]:
     """Scatter beyond what runs of one setting show, or beyond what is published."""
     sigma = noise_of(fit, fit.scale, int((fit.runs.weight > 0).sum()))
-    if pure.df >= _KNOWN_NOISE:
-        if sigma > _TIMES_NOISE * pure.sd:
+    if pure.df >= ENOUGH_REPEATS:
+        if sigma > TIMES_NOISE * pure.sd:
             yield doubts.LARGE_SCATTER.note(
                 f"runs scatter by {sigma:.2%} about the law, runs of one setting by only "
                 f"{pure.sd:.2%}: the law misses what they have in common"
             )
-    elif sigma > _PUBLISHED:
+    elif sigma > MOST_SCATTER:
         yield doubts.LARGE_SCATTER.note(
             f"runs scatter by {sigma:.2%} of the loss about the law; where laws of validation "
             "losses held, it was 0.3 to 0.8 %"

@@ -13,6 +13,9 @@ from scalefit.core.tails import f_tail
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 
+# What a law's scatter is judged by: repeated runs from so many degrees of freedom on, times this;
+# else what laws of validation losses leave, 0.3 to 0.8 % of the loss (method.md 1.6), and no more.
+ENOUGH_REPEATS, TIMES_NOISE, MOST_SCATTER = 5, 1.5, 0.015
 _MANY_CHECKPOINTS = 10
 _FEWEST_ROWS = 20
 _RISING = 0.95

@@ -22,7 +22,7 @@ from scalefit.inference.criteria import (
     serial_aicc,
     von_neumann_p,
 )
-from scalefit.inference.evidence import pure_error
+from scalefit.inference.evidence import ENOUGH_REPEATS, MOST_SCATTER, TIMES_NOISE, pure_error
 from scalefit.inference.fitting import Fit
 from scalefit.inference.profile import deviance_at, prediction_se
 from scalefit.inference.residuals import misfit
@@ -112,9 +112,9 @@ class ResidualScale:
 
     name: ClassVar[str] = "residual-scale"
     factor: float = 3.0
-    most: float = 0.015
-    above_replicates: float = 1.5
-    fewest: int = 5
+    most: float = MOST_SCATTER
+    above_replicates: float = TIMES_NOISE
+    fewest: int = ENOUGH_REPEATS
 
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Root mean square log residual, without the worst tenth, against the least of all.
