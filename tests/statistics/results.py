@@ -7,11 +7,13 @@ It reads the tables that the tests leave in verify-results/ and says which of th
 
 import csv
 import statistics
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MEASURED = HERE.parents[1] / "verify-results"
 PAGE = HERE / "results.md"
+DISTANCES = (0, 0.25, 0.5, 0.9, 1.5, 99)  # decades of compute
 
 
 def rows_of(name):
@@ -55,6 +57,34 @@ def factors(rows, across, what):
     return lines if rows else []
 
 
+def by_distance(rows):
+    """Forecasts that are given unasked, by decades beyond the data: coverage and half-widths."""
+    if not rows:
+        return []
+    lines = [
+        "| decades beyond | forecasts | law exactly right | one new run | headline | "
+        "median half-width: new run | headline |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for low, high in pairwise(DISTANCES):
+        some = [r for r in rows if r["refused"] == "0" and low <= float(r["decades"]) < high]
+        if not some:
+            continue
+        miss = [abs(float(r["error"])) for r in some]
+        width = {
+            k: [float(r["reach"]) * float(r[f"se_{k}"]) for r in some]
+            for k in ("law", "new", "headline")
+        }
+        inside = []
+        for widths in width.values():
+            held = statistics.mean(e <= w for e, w in zip(miss, widths, strict=True))
+            inside.append(f"{100 * held:.0f} %")
+        half = [f"{100 * statistics.median(width[k]):.2g} %" for k in ("new", "headline")]
+        name = f"{low:g} to {high:g}" if high < DISTANCES[-1] else f"{low:g} and more"
+        lines.append(f"| {name} | {len(some)} | " + " | ".join(inside + half) + " |")
+    return lines
+
+
 def plain(rows):
     """Shares in per cent under their own header."""
     if not rows:
@@ -78,6 +108,8 @@ def exact():
 
 
 PARTS = (
+    ("Real projects by distance, all tables together",
+     lambda: by_distance(rows_of("prequential.csv"))),
     ("Real projects, gone back to: 95 % intervals of later runs, by what earlier stages knew",
      lambda: words_of("prequential.md")),
     ("The same for the best split N*, judged by the fit to all runs",
