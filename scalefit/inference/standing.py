@@ -141,12 +141,14 @@ def _products(left: Array, jacobian: Array) -> Array:
     m, (p, batch, n) = len(left), jacobian.shape
     fours = p - p % _COLUMNS if n >= _LONG else p
     product = np.empty((batch, m, p))
-    across = product[:, :, :fours]
-    np.matmul(left.transpose(1, 0, 2), jacobian[:fours].transpose(1, 2, 0), out=across)
-    for row in (*range(m - 1), m - 1) if fours < p else ():
+    right = jacobian[:fours].transpose(1, 2, 0)
+    np.matmul(left.transpose(1, 0, 2), right, out=product[:, :, :fours])
+    if fours == p:
+        return product
+    for row in range(m):
         if row == m - 1 or row % p >= fours:
             product[:, row, fours:] = dot(left[row], jacobian[fours:]).T
-    for first in range(0, m - 1, p) if fours < p else ():
+    for first in range(0, m - 1, p):
         block = product[:, first : first + p]
         block[:, :fours, fours:] = block[:, fours:, :fours].transpose(0, 2, 1)
     return product
