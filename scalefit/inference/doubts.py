@@ -192,6 +192,17 @@ OFF_RAY = DOUBTS.add(
         remedy="Train a few runs at that ratio.",
     )
 )
+OFF_RANGE = DOUBTS.add(
+    Doubt(
+        name="off-range",
+        severity="warning",
+        trigger="an input besides size and tokens, or the epochs of unique tokens, is asked for "
+        "outside the runs",
+        meaning="The law is extrapolated in that input as well, which no distance in compute shows "
+        "and no width of an interval holds.",
+        remedy="Train a few runs with such a value.",
+    )
+)
 OPTIMUM_AT_EDGE = DOUBTS.add(
     Doubt(
         name="optimum-not-bracketed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import decades_of
+from scalefit.core.numbers import decades_of, human
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -237,7 +237,25 @@ def _row_notes(
     notes = distance_notes(runs, float(scale[k]), float(away[k]), i_know=i_know)
     if "N" in points and "D" in points and {"N", "D"} <= set(runs.inputs):
         notes += ratio_notes(runs, float(points["D"][k] / points["N"][k]))
-    return tuple(notes)
+    return (*notes, *_range_notes(runs, {name: float(v[k]) for name, v in points.items()}))
+
+
+def _range_notes(runs: Observations, point: Mapping[str, float]) -> Iterator[Note]:
+    """Doubts about inputs outside the runs that no distance in compute shows: epochs, bits."""
+    if len(runs.inputs) == 1:
+        return
+    seen, asked = dict(runs.inputs), dict(point)
+    if {"U", "D"} <= seen.keys():
+        # Unique tokens matter by how often they are read, once at least.
+        seen["epochs"] = np.maximum(seen["D"] / seen["U"], 1.0)
+        asked["epochs"] = max(asked["D"] / asked["U"], 1.0)
+    for name in sorted(seen.keys() - {"N", "D", "C", "U"}):
+        low, high = float(seen[name].min()), float(seen[name].max())
+        if not low * (1 - 1e-9) <= asked[name] <= high * (1 + 1e-9):
+            yield doubts.OFF_RANGE.note(
+                f"{name} = {human(asked[name])} lies outside the runs' {human(low)} to "
+                f"{human(high)}"
+            )
 
 
 def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: bool) -> list[Note]:
@@ -279,6 +297,7 @@ def ratio_notes(runs: Observations, ratio: float) -> list[Note]:
         return []
     return [
         doubts.OFF_RAY.note(
-            f"{ratio:.3g} tokens per parameter lie outside the runs' {low:.3g} to {high:.3g}"
+            f"{human(ratio)} tokens per parameter lie outside the runs' {human(low)} to "
+            f"{human(high)}"
         )
     ]

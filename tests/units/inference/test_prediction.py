@@ -169,3 +169,30 @@ def test_the_band_of_a_raw_loss_fit_is_relative_to_the_loss_at_the_point():
     sigma = np.sqrt((found.residual**2).sum() / 37)
     run = np.sqrt(made.band.new_run.se**2 - made.band.exact.se**2)
     np.testing.assert_allclose(run * made.band.loss, sigma, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside", "words"),
+    [
+        ("precision", {"P": 8.0}, {"P": 16.0}, "P = 16 lies outside the runs' 2 to 8"),
+        ("data-constrained", {"U": 1e15}, {"U": 1e8}, "epochs = 200 lies outside the runs' 1 to "),
+    ],
+)
+def test_an_input_beside_size_and_tokens_is_doubted_outside_its_runs(name, inside, outside, words):
+    law = LAWS.get(name)
+    (other,) = set(law.inputs) - {"N", "D"}
+    values = {"P": [2.0, 4.0, 8.0], "U": [2e9, 1e10, 2e11]}[other]
+    axes = {"N": np.geomspace(1e8, 1e10, 4), "D": np.geomspace(2e9, 2e11, 4), other: values}
+    inputs = dict(zip(axes, map(np.ravel, np.meshgrid(*axes.values())), strict=True))
+    theta = np.array([[law.example[p] for p in law.names]])
+    loss = law.predict(theta, [inputs[i] for i in law.inputs])[0]
+    noise = np.exp(0.003 * np.random.default_rng(1).standard_normal(loss.size))
+    found = fit(law, observations(inputs, loss * noise))
+    drawn = draw(found, Jackknife())
+    told = []
+    for more in (inside, outside):
+        points = {k: np.array([v]) for k, v in ({"N": 1e9, "D": 2e10} | more).items()}
+        said = predict(found, drawn, LawError(0.02, "assumed", 0), points)
+        told.append([n.message for n in said.notes[0] if n.code == "off-range"])
+    assert told[0] == []
+    assert told[1][0].startswith(words)
