@@ -189,8 +189,16 @@ class Source:
             return file.read(HEAD)
 
     def for_arrow(self) -> str | pa.BufferReader:
-        """What Arrow opens by itself; a Python file object would make it abort at exit."""
-        return pa.BufferReader(self.data) if self.data is not None else str(self.path)
+        """What Arrow opens by itself, without a thing of Python's in it.
+
+        A thread of Arrow may let go of the last piece when Python is ending already. If that piece
+        is Python's, the thread asks for the interpreter, is ended, and takes the process along.
+        """
+        if self.data is None:
+            return str(self.path)
+        own = pa.allocate_buffer(len(self.data))
+        pa.FixedSizeBufferWriter(own).write(self.data)
+        return pa.BufferReader(own)
 
     def sha256(self) -> str:
         """Hash of all bytes as they lie on the disk, in hexadecimal.
