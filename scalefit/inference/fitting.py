@@ -24,6 +24,8 @@ from scalefit.laws.base import Law
 # Survivors of each round of the search and the evaluations each is given.
 _LONG = 48  # evaluations after which a search that is well above the best stays there
 _ROUNDS = ((192, 8), (64, 24), (16, _LONG), (8, 120))
+# Basins multiply with what bends a curve: of so many parameters more must survive.
+_MANY, _ROUNDS_OF_MANY = 10, ((192, 8), (128, 24), (48, _LONG), (16, 120))
 _LAST = 400  # evaluations for the best of all, if it is not at its end by then
 # More survive the first round where rows are few: so many rows in all their residuals, at most
 # so many searches.
@@ -302,7 +304,8 @@ def _search(
     # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
     exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
     many = 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
-    rounds = _ROUNDS[1:] if exact else _ROUNDS
+    whole = _ROUNDS_OF_MANY if problem.p >= _MANY else _ROUNDS
+    rounds = whole[1:] if exact else whole
     u = begin[_best(problem, goal, weight, begin, max(rounds[0][0], many))]
     ends = solve(problem, goal, weight, u, cold=True, limit=rounds[0][1])
     if exact:
