@@ -336,19 +336,23 @@ def polish(
         state = objective.begin(residual, weight, cold=False)
         step, size = _newton(problem, objective, u, weight, state)
         most = objective.value(residual, weight)[0] + 1e-12 * size
-        trial = _moved(problem, objective, u, weight, step, most)
-        if trial is None:
+        trial, length = _moved(problem, objective, u, weight, step, most), _length(u, step)
+        if trial is None or not length < 0.95 * last:
             # Where the law bends, the first-order curvature may be a small part of the whole.
             step = _whole_newton(problem, objective, u, weight, state)
-            trial = _moved(problem, objective, u, weight, step, most)
-        width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
-        length = float(np.max(np.abs(step) / width, initial=0.0))
+            trial, length = _moved(problem, objective, u, weight, step, most), _length(u, step)
         if trial is None or not length < 0.95 * last:
             break
         u, last = trial, length
         if length < 1e-16:
             break
     return u
+
+
+def _length(u: Array, step: Array) -> float:
+    """The greatest share of its parameter that a step moves."""
+    width = np.where(np.abs(u) > 0, np.abs(u), 1.0)
+    return float(np.max(np.abs(step) / width, initial=0.0))
 
 
 def _moved(
