@@ -23,7 +23,10 @@ from scalefit.laws.base import Law
 
 # Survivors of each round of the search and the evaluations each is given.
 _LONG = 48  # evaluations after which a search that is well above the best stays there
-_ROUNDS = ((192, 8), (64, 24), (16, _LONG), (8, 120))
+_Rounds = tuple[tuple[int, int], ...]
+_ROUNDS: _Rounds = ((192, 8), (64, 24), (16, _LONG), (8, 120))
+# Searches that what is linear follows by itself arrive sooner: fewer of them, and longer.
+_ROUNDS_OF_FOLLOWED: _Rounds = ((100, 24), (24, _LONG), (6, 120))
 # Basins multiply with what bends a curve: of so many parameters more must survive.
 _MANY, _ROUNDS_OF_MANY = 10, ((192, 8), (128, 24), (48, _LONG), (16, 120))
 _LAST = 400  # evaluations for the best of all, if it is not at its end by then
@@ -303,9 +306,15 @@ def _search(
         return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
     # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
     exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
-    many = 0 if exact else min(_MOST_FIRST, _FIRST_ROWS // problem.n)
-    whole = _ROUNDS_OF_MANY if problem.p >= _MANY else _ROUNDS
-    rounds = whole[1:] if exact else whole
+    many = min(_MOST_FIRST, _FIRST_ROWS // problem.n)
+    if exact:
+        rounds, many = _ROUNDS[1:], 0
+    elif problem.p >= _MANY:
+        rounds = _ROUNDS_OF_MANY
+    elif problem.affine.any():
+        rounds, many = _ROUNDS_OF_FOLLOWED, 0
+    else:
+        rounds = _ROUNDS
     u = begin[_best(problem, goal, weight, begin, max(rounds[0][0], many))]
     ends = solve(problem, goal, weight, u, cold=True, limit=rounds[0][1])
     if exact:

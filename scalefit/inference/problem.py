@@ -62,6 +62,12 @@ class Problem:
         """Free parameters."""
         return len(self.free)
 
+    @cached_property
+    def affine(self) -> np.ndarray:
+        """Whether the target is linear in each free parameter, but for a floor; shape (p,)."""
+        parameters = (self.law.parameters[i] for i in self.free)
+        return np.array([self.log_target and p.log_linear for p in parameters], dtype=bool)
+
     def centred(self, u: Array) -> Array:
         """Theta for centred inputs, shape (B, P), from u of shape (B, p)."""
         theta = np.repeat(self.fixed[None, :], u.shape[0], axis=0)

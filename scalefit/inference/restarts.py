@@ -21,7 +21,7 @@ from scalefit.inference.solver import Solution, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
-_ENTRIES = 1 << 14  # systems solved together
+_ENTRIES = 1 << 17  # systems solved together
 _BASINS = 40
 # Survivors of each round of a replicate's search, and the evaluations it gives.
 _ROUNDS = ((24, 4), (10, 16), (3, 40))
@@ -98,9 +98,7 @@ def own_starts(problem: Problem, grids: Sequence[Screen], weight: Array, most: i
 def _block_starts(
     problem: Problem, grids: Sequence[Screen], sums: Sequence[Array], most: int
 ) -> Array:
-    left = np.concatenate(
-        [g.coefficients(part, g.place.T)[1] for g, part in zip(grids, sums, strict=True)], axis=1
-    )
+    left = np.concatenate([g.left(part) for g, part in zip(grids, sums, strict=True)], axis=1)
     chosen = _best_of_groups(left, np.concatenate([grid.group for grid in grids]), most)
     found = np.take_along_axis(left, chosen, axis=1)
     u = np.full((*chosen.shape, problem.p), np.nan)

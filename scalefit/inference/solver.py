@@ -5,6 +5,10 @@ same call: problems that share rows and differ in row weights and start. Each pr
 own damping and its own stop, and every sum runs over one contiguous axis, so a problem's bits do
 not depend on the batch it stands in.
 
+Where the target is linear in some parameters, a step is judged by what is left once those have
+followed it: through the bent valleys of the others that is the difference between forty steps and
+hundreds.
+
 Sources: Moré 1978 (scaling by a running maximum); Marquardt 1963; the two curvatures follow
 Huber & Ronchetti 2009, section 7.8: Newton's where it is safe, the majoriser's as the metric.
 """
@@ -23,16 +27,19 @@ from scalefit.inference.blocks import slices, triangle
 from scalefit.inference.objectives import Objective
 from scalefit.inference.problem import Problem
 from scalefit.inference.standing import Standing, assess, rounding_gain
+from scalefit.inference.systems import least_in_box
 
 _BoolArray = NDArray[np.bool_]
 _BEGIN = 1 << 20  # residuals looked at together before the first step
-_FROZEN = 1e30
 _DAMPING_COLD, _DAMPING_WARM = 0.3, 1e-3  # of the first step
 _MOST_DAMPING = 1e12
 # A far start that leaps drives a term's logarithm into the void, where no gradient brings it back.
 _LONGEST_COLD = 2.0
 _LIGHT_DAMPING = 1e-2
 _STAGE_STEPS = 100
+_SPARED = 0.03  # of the damping, for parameters that the target is linear in
+_FIRM = 1e-9  # of a curvature, that keeps two parameters apart which do the same
+_DUE = 1e-4  # of a step's gain, that it must bring itself
 _LAST_BIT = float(np.finfo(float).eps)
 _APART = 1e-3  # of a residual, between gradients whose difference is taken
 
@@ -125,6 +132,7 @@ class _Batch:
     Attributes:
         u: Search vectors, shape (B, p).
         at: The objective there, at its present state.
+        merit: What it comes to once the parameters that it is all but quadratic in have followed.
         scale: Running maximum of the diagonal of the safe curvature, shape (B, p).
         damping: Of the next step, shape (B,).
         growth: Of the damping if that step fails, shape (B,).
@@ -134,6 +142,7 @@ class _Batch:
 
     u: Array
     at: Standing
+    merit: Array
     scale: Array
     damping: Array
     growth: Array
@@ -192,6 +201,7 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
     return _Batch(
         u=u,
         at=at,
+        merit=_merit(task, u, at),
         scale=scale,
         damping=damping,
         growth=np.full(len(u), 2.0),
@@ -210,16 +220,15 @@ def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _Bool
         batch.scale[at],
     )
     sharp = batch.at.sharp[at]
-    frozen = ((u <= problem.low) & (gradient > 0)) | ((u >= problem.high) & (gradient < 0))
     floor = 0.01 * scale.max(axis=1, keepdims=True)
     metric = np.maximum(0.01 * scale, 1e-10 * floor)
-    system = sharp + damping[:, None, None] * batch.at.safe[at]
+    system = sharp + damping[:, None, None] * _leash(problem, sharp, batch.at.safe[at])
     diagonal = np.arange(u.shape[1])
-    system[:, diagonal, diagonal] += damping[:, None] * metric + np.where(frozen, _FROZEN, 0.0)
-    step, solved = solve_positive(system, np.where(frozen, 0.0, -gradient))
+    system[:, diagonal, diagonal] += damping[:, None] * metric
+    step, solved = least_in_box(system, -gradient, problem.low - u, problem.high - u)
     reach = np.abs(step[:, problem.log]).max(axis=1, initial=0.0)
     step *= np.minimum(1.0, task.longest / np.maximum(reach, 1e-300))[:, None]
-    step = np.where(frozen, 0.0, np.clip(u + step, problem.low, problem.high) - u)
+    step = np.clip(u + step, problem.low, problem.high) - u
     bend = np.matmul(sharp, step[:, :, None])[:, :, 0]
     gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
     # The last bits of a step go where rounding sends them: near the minimum its gain may lose that.
@@ -227,6 +236,38 @@ def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _Bool
     steep = np.diagonal(sharp, axis1=1, axis2=2)
     blur = _dot(np.abs(gradient), bits) + problem.p * _dot(np.abs(steep), bits**2)
     return step, np.maximum(gain, 0.0), solved & (gain >= -blur)
+
+
+def _leash(problem: Problem, sharp: Array, safe: Array) -> Array:
+    """The form, shape (B, p, p), by which damping shortens steps.
+
+    What the target is linear in needs none but where the objective itself is not quadratic.
+    """
+    if not problem.affine.any():
+        return safe
+    spared = np.where(problem.affine, _SPARED, 1.0)
+    return np.asarray(safe * np.outer(spared, spared) + (safe - sharp))
+
+
+def _merit(task: _Task, u: Array, at: Standing) -> Array:
+    """What the objective falls to when the parameters that the target is linear in follow, (B,).
+
+    A step through a bent valley leaves its floor at once, and they bring it back: judged without
+    them only tiny steps would do. The majoriser never promises more than it keeps.
+
+    Source: variable projection; Golub & Pereyra 1973; Ruhe & Wedin 1980, SIAM Review 22(3).
+    """
+    which = np.flatnonzero(task.problem.affine)
+    if not which.size:
+        return at.value.copy()
+    system, gradient = at.safe[:, which[:, None], which], at.gradient[:, which]
+    firm = system.copy()
+    firm[:, np.arange(which.size), np.arange(which.size)] *= 1 + _FIRM
+    low, high = task.problem.low[which] - u[:, which], task.problem.high[which] - u[:, which]
+    step, solved = least_in_box(firm, -gradient, low, high)
+    bend = np.matmul(system, step[:, :, None])[:, :, 0]
+    gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
+    return at.value - np.where(solved & (gain > 0), gain, 0.0)
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -238,7 +279,9 @@ def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     if not at.size:
         return
     state = task.objective.tighten(batch.at.state[at])
-    batch.at.put(at, task.assess(batch.u[at], at, state))
+    found = task.assess(batch.u[at], at, state)
+    batch.at.put(at, found)
+    batch.merit[at] = _merit(task, batch.u[at], found)
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
@@ -252,19 +295,23 @@ def _advance(
     trial = batch.u[at] + step
     found = task.assess(trial, at, batch.at.state[at])
     sound = np.isfinite(found.value)
-    before, size = batch.at.value[at], batch.at.size[at]
+    value, size, before = batch.at.value[at], batch.at.size[at], batch.merit[at]
+    after = _merit(task, trial, found)
+    # What following alone would gain here is no merit of the step.
+    promised = np.maximum(gain - (value - before), _DUE * gain)
     # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).
     seen = 1e-2 * np.sqrt(2 * size * rounding)
     blur = np.maximum(1e-13 * size, np.minimum(seen, 1e-4 * size))
     with np.errstate(invalid="ignore"):
-        ratio = np.where(sound, (before - found.value) / np.maximum(gain, 1e-300), -1.0)
-    took = sound & (found.value < before)
+        ratio = np.where(sound, (before - after) / np.maximum(promised, 1e-300), -1.0)
+    took = sound & ((after < before) | (found.value < value))
     # A gain at rounding level cannot be seen in the objective; the step is still the better one.
-    unseen = sound & (gain <= blur) & (found.value <= before + 10 * blur)
+    unseen = sound & (gain <= blur) & (found.value <= value + 10 * blur)
     took |= unseen
     new = at[took]
     batch.u[new] = trial[took]
     batch.at.put(new, found.take(took))
+    batch.merit[new] = after[took]
     diagonal = np.diagonal(batch.at.safe[new], axis1=1, axis2=2)
     batch.scale[new] = np.maximum(batch.scale[new], diagonal)
     batch.steps[at] += 1
@@ -272,53 +319,6 @@ def _advance(
     factor = np.where(unseen | (ratio > 0.75), 0.15, np.where(ratio > 0.25, 1.0, batch.growth[at]))
     batch.damping[at] = np.maximum(batch.damping[at] * factor, 1e-15)
     batch.growth[at] = np.where(took, 3.0, 2 * batch.growth[at])
-
-
-def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
-    """Solve positive definite systems, unrolled over the batch.
-
-    Args:
-        system: Shape (B, p, p).
-        right: Shape (B, p).
-
-    Returns:
-        Solutions of shape (B, p), and whether each system was positive definite.
-    """
-    # One contiguous vector over the batch for each entry.
-    entry = np.ascontiguousarray(system.transpose(1, 2, 0))
-    solution, sound = solve_entries(entry, right.T)
-    return np.where(sound[:, None], solution.T, 0.0), sound
-
-
-def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
-    """Solve systems that lie entry by entry.
-
-    By L D L', the right sides eliminated along with the rows: for systems as small as these the
-    number of operations over the batch is what counts.
-
-    Args:
-        entry: Shape (p, p, ...); only the lower triangle is read.
-        solution: Right sides, shape (p, ...).
-
-    Returns:
-        Solutions, and whether each system was positive definite and its solution finite.
-    """
-    p = len(solution)
-    rows = np.concatenate([entry, solution[None]])
-    diagonal = np.arange(p)
-    least = 1e-15 * np.abs(rows[diagonal, diagonal])
-    lower = np.empty_like(entry)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for j in range(p - 1):
-            share = rows[j + 1 : p, j] / rows[j, j]
-            lower[j + 1 :, j] = share
-            rows[j + 1 :, j + 1 :] -= rows[j + 1 :, j, None] * share
-        pivot = rows[diagonal, diagonal]
-        solution = rows[p] / pivot
-        for j in reversed(range(1, p)):
-            solution[:j] -= lower[j, :j] * solution[j]
-        sound = (pivot > least).all(axis=0)
-    return solution, sound & np.isfinite(solution).all(axis=0)
 
 
 @np.errstate(all="ignore")  # what is not finite is judged as such

@@ -18,12 +18,13 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.problem import Problem, bind
-from scalefit.inference.solver import solve_entries
+from scalefit.inference.systems import solve_entries
 from scalefit.laws.base import Law, Parameter, rescaled
 
 _MOST = 4096
 _MOST_SCREENED = 1 << 18
 _TOGETHER = 1 << 17  # doubles per array while many sets are completed: they fit the cache
+_FIRM = 1e-10  # of a square, beyond which two columns that agree are told apart no further
 _KEPT = 100  # sets of starts for all sets of positions together, and at least one for each
 
 
@@ -301,6 +302,25 @@ class Screen:
         """Every product that a set needs, summed over rows of weight (B, n): shape (B, Q)."""
         return np.asarray(weight @ self._products)
 
+    def left(self, sums: Array) -> Array:
+        """What every set leaves of the weighted squares, shape (B, K); `coefficients` alone."""
+        apart = (self.place != self.place[0]).any(axis=0)
+        if self.positive or apart.all():
+            return self.coefficients(sums, self.place.T)[1]
+        return self.coefficients(self._without(sums, self.place[0, ~apart]), self.place.T[apart])[1]
+
+    def _without(self, sums: Array, common: IntArray) -> Array:
+        """The same sums once every column has lost what those in all sets explain of it.
+
+        What stands in all sets is then eliminated once, not once for each of them.
+        """
+        i, j = np.nonzero(np.triu(self._pair >= 0))
+        left = np.where(i == j, 1 + _FIRM, 1.0) * sums
+        for k in common:
+            row = self._pair[k]
+            left -= left[:, row[i]] * (left[:, row[j]] / left[:, row[k], None])
+        return left
+
     def coefficients(self, sums: Array, place: IntArray) -> tuple[Array, Array]:
         """Solutions (m, B, K) of sets, and what they leave of the weighted squares, (B, K).
 
@@ -320,7 +340,7 @@ class Screen:
         for i in range(m):
             for j in range(i + 1):
                 entry[i, j] = entries(place[i], place[j])
-            entry[i, i] *= 1 + 1e-10  # two columns that agree are told apart no further
+            entry[i, i] *= 1 + _FIRM
         right = np.stack([entries(place[i], last) for i in range(m)])
         x, _ = solve_entries(entry, right)
         if self.floored and m > 1:
@@ -422,7 +442,7 @@ def _promising(
     score = np.empty(len(level))
     number = np.empty(len(level), dtype=np.int64)
     for k, one in enumerate(_break_screens(problem, runs, grid, affine)):
-        score[level == k] = one.coefficients(one.sums(runs.weight[None]), one.place.T)[1][0]
+        score[level == k] = one.left(one.sums(runs.weight[None]))[0]
         number[level == k] = one.group
     order = np.lexsort((score, number))
     _, first, sets = np.unique(number[order], return_index=True, return_inverse=True)

@@ -8,7 +8,7 @@ from scalefit.core.errors import InputError, UnknownName
 from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Gaussian, Huber, StudentT
 from scalefit.inference.problem import bind
-from scalefit.inference.solver import joined, polish, solve, solve_positive
+from scalefit.inference.solver import joined, polish, solve
 from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws import LAWS
 
@@ -112,23 +112,6 @@ def test_a_search_cut_short_does_not_call_itself_converged():
     assert wrong.sum() > 50
     assert not ends.converged[wrong].any()
     assert (ends.steps <= 3).all()
-
-
-def test_solve_positive_is_numpys_solve():
-    for p in (1, 2, 5, 9):
-        half = RANDOM.standard_normal((200, p, p))
-        system = half @ half.transpose(0, 2, 1) + 0.1 * np.eye(p)
-        right = RANDOM.standard_normal((200, p))
-        found, sound = solve_positive(system, right)
-        assert sound.all()
-        expected = np.linalg.solve(system, right[:, :, None])[:, :, 0]
-        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
-
-
-def test_solve_positive_knows_what_is_not_positive():
-    systems = np.array([[[1.0, 2.0], [2.0, 1.0]], [[-1.0, 0], [0, 1]], [[1.0, 1], [1, 1]]])
-    _, sound = solve_positive(systems, np.ones((3, 2)))
-    assert not sound.any()
 
 
 def test_polishing_brings_the_score_to_rounding():
