@@ -115,6 +115,7 @@ def solve(
         go = solved & ~done & ~loose & ~stuck
         _advance(task, batch, live[go], step[go], gain[go], rounding[go])
         live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
+    _bring_back(task, batch, np.flatnonzero(~converged & (batch.merit < batch.at.value)))
     return Solution(batch.u, batch.at.value, batch.at.state, converged, batch.steps)
 
 
@@ -201,7 +202,7 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
     return _Batch(
         u=u,
         at=at,
-        merit=_merit(task, u, at),
+        merit=at.value - _following(task, u, at)[1],
         scale=scale,
         damping=damping,
         growth=np.full(len(u), 2.0),
@@ -249,25 +250,40 @@ def _leash(problem: Problem, sharp: Array, safe: Array) -> Array:
     return np.asarray(safe * np.outer(spared, spared) + (safe - sharp))
 
 
-def _merit(task: _Task, u: Array, at: Standing) -> Array:
-    """What the objective falls to when the parameters that the target is linear in follow, (B,).
+def _following(task: _Task, u: Array, at: Standing) -> tuple[Array, Array]:
+    """Steps, shape (B, p), of the parameters that the target is linear in, and their gains, (B,).
 
     A step through a bent valley leaves its floor at once, and they bring it back: judged without
     them only tiny steps would do. The majoriser never promises more than it keeps.
 
     Source: variable projection; Golub & Pereyra 1973; Ruhe & Wedin 1980, SIAM Review 22(3).
     """
-    which = np.flatnonzero(task.problem.affine)
+    which, step = np.flatnonzero(task.problem.affine), np.zeros(u.shape)
     if not which.size:
-        return at.value.copy()
+        return step, np.zeros(len(u))
     system, gradient = at.safe[:, which[:, None], which], at.gradient[:, which]
     firm = system.copy()
     firm[:, np.arange(which.size), np.arange(which.size)] *= 1 + _FIRM
     low, high = task.problem.low[which] - u[:, which], task.problem.high[which] - u[:, which]
-    step, solved = least_in_box(firm, -gradient, low, high)
-    bend = np.matmul(system, step[:, :, None])[:, :, 0]
-    gain = -(_dot(gradient, step) + _dot(step, bend) / 2)
-    return at.value - np.where(solved & (gain > 0), gain, 0.0)
+    part, solved = least_in_box(firm, -gradient, low, high)
+    bend = np.matmul(system, part[:, :, None])[:, :, 0]
+    gain = -(_dot(gradient, part) + _dot(part, bend) / 2)
+    step[:, which] = part
+    return step, np.where(solved & (gain > 0), gain, 0.0)
+
+
+def _bring_back(task: _Task, batch: _Batch, at: IntArray) -> None:
+    """The problems `at` to where the parameters that the target is linear in have followed."""
+    if not at.size:
+        return
+    here = batch.at.take(at)
+    trial = np.clip(
+        batch.u[at] + _following(task, batch.u[at], here)[0], task.problem.low, task.problem.high
+    )
+    found = task.assess(trial, at, here.state)
+    lower = found.value < here.value
+    batch.u[at[lower]] = trial[lower]
+    batch.at.put(at[lower], found.take(lower))
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -281,7 +297,7 @@ def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     state = task.objective.tighten(batch.at.state[at])
     found = task.assess(batch.u[at], at, state)
     batch.at.put(at, found)
-    batch.merit[at] = _merit(task, batch.u[at], found)
+    batch.merit[at] = found.value - _following(task, batch.u[at], found)[1]
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
@@ -296,7 +312,7 @@ def _advance(
     found = task.assess(trial, at, batch.at.state[at])
     sound = np.isfinite(found.value)
     value, size, before = batch.at.value[at], batch.at.size[at], batch.merit[at]
-    after = _merit(task, trial, found)
+    after = found.value - _following(task, trial, found)[1]
     # What following alone would gain here is no merit of the step.
     promised = np.maximum(gain - (value - before), _DUE * gain)
     # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).

@@ -48,7 +48,7 @@ class Standing:
         for field in fields(self):
             getattr(self, field.name)[at] = getattr(other, field.name)
 
-    def take(self, chosen: NDArray[np.bool_]) -> Standing:
+    def take(self, chosen: NDArray[np.bool_] | IntArray) -> Standing:
         """Those of some problems."""
         return Standing(*(getattr(self, field.name)[chosen] for field in fields(self)))
 

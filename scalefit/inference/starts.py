@@ -24,6 +24,7 @@ from scalefit.laws.base import Law, Parameter, rescaled
 _MOST = 4096
 _MOST_SCREENED = 1 << 18
 _TOGETHER = 1 << 17  # doubles per array while many sets are completed: they fit the cache
+_TOGETHER_PLACES = 2  # neighbours on the grid that stand for one basin
 _FIRM = 1e-10  # of a square, beyond which two columns that agree are told apart no further
 _KEPT = 100  # sets of starts for all sets of positions together, and at least one for each
 
@@ -421,7 +422,8 @@ def _break_screens(
     level, sums = grid.number(floors), grid.combinations(floors).sum(axis=1)
     theta = np.ones((len(grid.index), len(law.parameters)))
     theta[:, grid.held] = grid.values()
-    group = grid.number([i for i in grid.held if law.parameters[i].relative_to in law.inputs])
+    places = [i for i in grid.held if law.parameters[i].relative_to in law.inputs]
+    group = replace(grid, index=grid.index // _TOGETHER_PLACES).number(places)
     return [
         Screen(
             columns, *_above(runs, np.array([floor])), place[level == k], grid.held, affine,
