@@ -120,7 +120,7 @@ class Compared:
         search: Seconds of one cold search.
         near: Which refits are within 1 % of the cold search on their rows.
         failed: How many of them did not converge.
-        outside: How many of those not near it could not be: it ended outside the fit's box.
+        outside: How many more are not near it but could not be: it ended outside the fit's box.
     """
 
     refit: float
@@ -164,9 +164,9 @@ def refits(plan: Plan) -> Block:
         ]
         notes.append(
             f"{words}: {len(near)} refits of {len(seen)} curves; {sum(o.failed for o in seen)} did "
-            f"not converge and count as worse; for {sum(o.outside for o in seen)} of the worse "
-            "ones the cold search ended where the box of the fit does not reach (its rows have a "
-            "higher smallest loss, or none near an end)"
+            f"not converge and count as worse; {sum(o.outside for o in seen)} more are not counted, "
+            "not near a cold search that ended where the box of the fit does not reach (its rows "
+            "have a higher smallest loss, or none near an end)"
         )
     title = "Broken power laws: bootstrap refits beside cold searches on their rows; gate 1 %"
     return Block(title, lines, notes)
@@ -192,7 +192,10 @@ def compared(law: Law, runs: Observations, count: int) -> Compared:
             continue  # fewer different rows than parameters: there is nothing to find
         spent.append(time.process_time() - begin)
         best = float(squares(found, cold.theta[None], runs, weight[b : b + 1])[0])
-        near.append(bool(ours[b] <= best * (1 + NEAR)))
-        outside += not near[-1] and not allowed(found, cold.theta)
+        close = bool(ours[b] <= best * (1 + NEAR))
+        if close or allowed(found, cold.theta):
+            near.append(close)
+        else:
+            outside += 1
     failed = sum(1 for b in drawn.failed if b < count)
     return Compared(refit, statistics.median(spent), near, failed, outside)
