@@ -39,7 +39,7 @@ from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.columns import ROLES, assign, convert
 from scalefit.tables.doctor import examine
-from scalefit.tables.reports import Report, Section
+from scalefit.tables.reports import Report, Section, require_place
 from scalefit.tables.reports.json import document_text
 from scalefit.tables.runs import RunTable, split
 from scalefit.tables.select import select
@@ -313,6 +313,7 @@ def report_of(
             tuple(arguments.values("budgets", budgets).tolist()) if np.size(budgets) else ()
         ),
     )
+    require_place(Path(folder), [runs.source], folder=True)
     return write_report(report(settings, runs), Path(folder))
 
 
