@@ -412,7 +412,8 @@ SCHEDULE_UNFINISHED = DOUBTS.add(
         " row in use.",
         meaning="A loss in the middle of a schedule is higher than that of a run planned for that"
         " length.",
-        remedy="Use only rows at the end of their schedule: --where 'schedule_done', or --last.",
+        remedy="Use only rows at the end of their schedule, with the --where of the message, or "
+        "--last.",
     )
 )
 TUNING_VARIES = DOUBTS.add(

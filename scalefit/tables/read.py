@@ -336,21 +336,20 @@ def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
 
 def _without_failed(draft: Draft) -> Draft:
     """Rows of failed runs go out; rows read mid-schedule stay and are told of."""
-    told = {
-        role: draft.loaded.table.column(draft.column(role)).to_pylist()
+    told: dict[str, tuple[str, Sequence[object]]] = {
+        role: (draft.column(role), draft.loaded.table.column(draft.column(role)).to_pylist())
         for role in ("status", "schedule_done")
         if role in draft.assignment.columns
     }
     if not told:
         return draft
-    words = told.get("status", ())
+    _, words = told.get("status", ("", ()))
     gone = status.failed(words) & draft.used if words else np.zeros(draft.used.size, np.bool_)
     seen = {role: values[draft.used] for role, values in draft.values.items()}
     notes = status.censored_notes(gone[draft.used], seen)
-    reason = {int(i) + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone)}
+    reason = {i + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone).tolist()}
     draft = draft.without(gone, reason).noting(*notes)
-    early = status.unfinished(words, told.get("schedule_done"))
-    return draft.noting(*status.unfinished_notes(early, draft.used))
+    return draft.noting(*status.unfinished_notes(told, draft.used))
 
 
 def _without_missing(draft: Draft) -> Draft:
@@ -425,12 +424,11 @@ def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else f"below {human(_end(role))}"
     more = f", and {counted(count - 1, 'row')} more" if count > 1 else ""
-    ticked = name if name.isidentifier() else f"`{name}`"
     kept = "> 0" if wanted == "positive" else f"< {human(_end(role))}"
     return InputError(
         f"{draft.title}, {draft.loaded.place(row)}, column {shown(name)!r}:"
         f" '{shown(cell)}' must be {wanted}{more}",
-        f"mend it, or leave such rows out: --where '{ticked} {kept}'",
+        f"mend it, or leave such rows out: {filters.flag(f'{filters.column(name)} {kept}')}",
     )
 
 

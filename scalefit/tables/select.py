@@ -12,6 +12,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.tables import columns as roles
+from scalefit.tables import where as filters
 from scalefit.tables.arrays import alike, codes, floats
 from scalefit.tables.runs import RunTable
 from scalefit.tables.units import NATS
@@ -127,7 +128,8 @@ def _positive(runs: RunTable, role: str) -> Array:
         raise InputError(
             f"{shown(runs.source, 200)}, row {runs.row[at]}, column {shown(name)!r}:"
             f" {what}, must be positive ({int(bad.sum())} such rows)",
-            f"leave such rows out: --where '{name} > 0', or ask for it: {roles.flag(role, name)}",
+            f"leave such rows out: {filters.flag(f'{filters.column(name)} > 0')}, or ask for it: "
+            f"{roles.flag(role, name)}",
         )
     return values
 

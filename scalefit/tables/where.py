@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import operator
 import re
+import shlex
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +81,35 @@ def parse(text: str) -> Filter:
     _check_condition(tree, text, lead)
     found = {node.id for node in nodes if isinstance(node, ast.Name)}
     return Filter(text, tree, {name: ticked.get(name, name) for name in sorted(found)})
+
+
+def column(name: str) -> str:
+    """A column's name as a condition writes it.
+
+    >>> column("loss"), column("CE loss"), column("class")
+    ('loss', '`CE loss`', '`class`')
+    """
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
+
+
+def none_of(name: str, words: Collection[str]) -> str:
+    """The condition that a column of words holds none of these.
+
+    >>> none_of("run state", ["running"]), none_of("state", ["stopped", "partial"])
+    ('`run state` != "running"', 'state not in ("partial", "stopped")')
+    """
+    quoted = [f'"{word}"' for word in sorted(words)]
+    listed = f"!= {quoted[0]}" if len(quoted) == 1 else f"not in ({', '.join(quoted)})"
+    return f"{column(name)} {listed}"
+
+
+def flag(condition: str) -> str:
+    """The words to type for a condition.
+
+    >>> flag("loss < 4")
+    "--where 'loss < 4'"
+    """
+    return f"--where {shlex.quote(condition)}"
 
 
 def matches(condition: Filter, columns: Mapping[str, Values]) -> Mask:

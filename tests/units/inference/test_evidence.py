@@ -1,5 +1,7 @@
 """What one piece of evidence is: replicates, kinship of rows, checkpoints, known errors."""
 
+import json
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -142,3 +144,35 @@ def test_failed_runs_go_out_for_a_reason_and_unfinished_ones_are_told_of():
     assert [(e.row, e.reason) for e in table.excluded] == [(7, "status is diverged")]
     codes = {n.code for n in table.notes}
     assert codes == {"runs-censored", "schedule-unfinished"}
+
+
+def _by_column(told):
+    """A table of runs as JSON lines: what a cell spells is as it was written there."""
+    rows = [
+        {"x": float(k + 1), "loss": 4 - k / 10, **{name: cells[k] for name, cells in told.items()}}
+        for k in range(8)
+    ]
+    return "\n".join(map(json.dumps, rows))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"run status": ["done"] * 5 + ["Running", "early-stopped", "Running"]},
+        {"class": ["yes", "no"] * 4},
+        {"annealed": [True, False] * 4},
+        {"annealed": [1, 0] * 4},
+        {"state": ["done"] * 7 + ["running"], "decay's done": ["y"] * 4 + ["n"] + ["y"] * 3},
+    ],
+    ids=lambda told: ", ".join(told),
+)
+def test_what_is_advised_leaves_out_exactly_the_losses_that_were_read_too_early(tmp_path, told):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(_by_column(told))
+    mapped = {"schedule_done": list(told)[-1]} if {"class", "decay's done"} & {*told} else {}
+    said = [n for n in read(path, columns=mapped).notes if n.code == "schedule-unfinished"]
+    early = int(said[0].message.split()[0])
+    condition = shlex.split(said[0].message.partition("--where ")[2])[0]
+    left = read(path, columns=mapped, where=condition)
+    assert left.rows == 8 - early
+    assert "schedule-unfinished" not in {n.code for n in left.notes}
