@@ -227,8 +227,8 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if not present:
         raise InputError(
             "no column plays N, D, C or x, so no law has anything to go by",
-            f"{inputs_to_map(table.unread, table.table.column_names)}; scalefit columns RUNS lists "
-            "what is not used",
+            f"{inputs_to_map(table.offered, table.table.column_names)}; "
+            "scalefit columns RUNS lists what is not used",
         )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",

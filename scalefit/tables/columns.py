@@ -131,6 +131,8 @@ ROLES: Mapping[str, Role] = {
 
 # Without these a row says nothing about a law, so a blank in them leaves the row out.
 CORE = ("N", "D", "C", "L", "x")
+# Any of these is something for a law to go by.
+BUDGETED = ("N", "D", "C")
 # What else is chosen for a run beside its scale: runs that differ in it are no repeats.
 ALSO_SET = ("U", "lr", "batch", "width", "depth", "group")
 _SAME_AS_L = ("loss", "y")
@@ -218,31 +220,35 @@ def find(name: str, names: Sequence[str], why: str) -> str:
 
 
 def missing(role: str, names: Sequence[str]) -> InputError:
-    """The error that no column plays `role`, with the columns that might."""
-    part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
-    likely = _hinted(part, names)
+    """The error that no column plays `role`, with those of the columns `names` that might."""
+    part = ROLES.get(role, Role(role, "an input of the law"))
+    likely = hinted(role, names)
     alike = [name for name in names if name.casefold() == role.casefold()]
     candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
     if candidates:
         listed = ", ".join(repr(shown(name)) for name in candidates[:5])
         return InputError(f"{message}; perhaps {listed}", f"type {flag(role, candidates[0])}")
+    if not names:
+        return InputError(message, f"add one, and call it {role}")
     listed = ", ".join(shown(name, 40) for name in names[:8])
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
 
 
-def _hinted(role: Role, names: Sequence[str]) -> list[str]:
-    return [name for name in names if any(word in name.casefold() for word in role.words)]
+def hinted(role: str, names: Sequence[str]) -> list[str]:
+    """The columns whose names hint at a role, or at an input of a law that is called so."""
+    words = ROLES[role].words if role in ROLES else (role.casefold(),)
+    return [name for name in names if any(word in name.casefold() for word in words)]
 
 
 def inputs_to_map(unread: Sequence[str], present: Collection[str]) -> str:
     """What to type where no column plays an input: the likely columns, else which others there are.
 
     Args:
-        unread: Names of columns that play no role.
+        unread: Names of columns of numbers that play no role.
         present: Roles that are played.
     """
-    likely = {role: _hinted(ROLES[role], unread) for role in ("N", "D", "C")}
+    likely = {role: hinted(role, unread) for role in BUDGETED}
     words = " ".join(flag(role, found[0]) for role, found in likely.items() if found)
     others = curve_inputs(present)
     along = f", or take a curve of another with --x {others[0]}" if others else ""

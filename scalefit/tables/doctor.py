@@ -53,6 +53,7 @@ class _Chart:
         copies: For each row, whether an earlier one agrees with it in every column.
         metric: Name of the column that plays L.
         unread: Columns of the source that were not read.
+        offered: Those of them that may hold numbers.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
             an ordinary one explains; None where there is too little to draw it from.
     """
@@ -67,6 +68,7 @@ class _Chart:
     copies: Mask
     metric: str
     unread: tuple[str, ...]
+    offered: tuple[str, ...]
     surface: tuple[Array, float] | None
 
     def rows(self, where: Mask | IntArray, most: int = 8) -> str:
@@ -123,6 +125,7 @@ def _chart(runs: RunTable) -> _Chart:
         copies=_copies(runs),
         metric=runs.columns.get("L", ""),
         unread=runs.unread,
+        offered=runs.offered,
         surface=None,
     )
     return _Chart(**{**vars(chart), "surface": _surface(chart)})
@@ -539,7 +542,7 @@ def _inputs(chart: _Chart) -> Iterator[Note]:
     if chart.scale() is None:
         yield doubts.NO_INPUT.note(
             "no column plays N, D, C or x, so no law has anything to go by;"
-            f" {inputs_to_map(chart.unread, chart.given)}"
+            f" {inputs_to_map(chart.offered, chart.given)}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ from scalefit.tables.units import loss_unit
 _SMALL = 1e-300
 _NO_ROW = np.zeros(1, np.bool_)
 _LOSS_END = 1e150
+_NUMBER_LIKE = re.compile(r"[-+.\s$€£¥]*\d")
+_LOOKED_AT = 1000  # cells of a column, to see whether it holds words
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
@@ -216,7 +219,7 @@ def _drafted(
 ) -> Draft:
     assignment = roles.assign(opened.names, asked)
     if not assignment.columns:
-        raise roles.missing("L", opened.names)
+        raise roles.missing("L", _numeric(opened, opened.names))
     wanted = [roles.find(name, opened.names, "") for name in keep]
     if condition:
         wanted += _named(condition, assignment, opened.names)
@@ -455,8 +458,11 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
         whole = draft.loaded.table.column(column)
         arrays[column] = whole if every else whole.filter(mask)
         fields.append(pa.field(column, arrays[column].type, nullable=False))
-    names = json.dumps(list(opened.names))
-    table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata={"names": names}))
+    facts: dict[str | bytes, str | bytes] = {
+        "names": json.dumps(list(opened.names)),
+        "words": json.dumps(_words_of(opened, draft)),
+    }
+    table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata=facts))
     runs = RunTable(
         table=table,
         columns=dict(draft.assignment.columns),
@@ -469,6 +475,37 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
         notes=draft.notes,
     )
     return replace(runs, notes=(*runs.notes, *_value_notes(runs)))
+
+
+def _words_of(opened: Opened, draft: Draft) -> list[str]:
+    """Columns of words among those that hints might offer for a role that none plays."""
+    unread = [n for n in opened.names if n not in draft.assignment.columns.values()]
+    played = {*draft.values}
+    if "L" not in played:
+        asked = unread
+    else:
+        bare = () if "x" in played else roles.BUDGETED
+        asked = [n for role in bare if role not in played for n in roles.hinted(role, unread)]
+    numeric = _numeric(opened, asked)
+    return [name for name in dict.fromkeys(asked) if name not in numeric]
+
+
+def _numeric(opened: Opened, names: Sequence[str]) -> list[str]:
+    """Those of the columns in which some cell begins as a number does, if not a well-spelt one."""
+    if not names:
+        return []
+    try:
+        table = opened.load([], list(dict.fromkeys(names)), ()).table
+    except InputError:
+        # One of them is neither numbers nor text.
+        return [n for one in names for n in _numeric(opened, [one])] if len(names) > 1 else []
+    return [
+        name
+        for name in table.column_names
+        if any(
+            _NUMBER_LIKE.match(str(cell)) for cell in table.column(name)[:_LOOKED_AT].to_pylist()
+        )
+    ]
 
 
 def _field(role: str, kind: pa.DataType, draft: Draft) -> pa.Field[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -117,8 +116,7 @@ def numbers(runs: RunTable, role: str) -> Array:
 
 def _positive(runs: RunTable, role: str) -> Array:
     if role not in runs.table.column_names or role in _texts():
-        known = json.loads((runs.table.schema.metadata or {}).get(b"names", b"[]"))
-        raise roles.missing(role, known)
+        raise roles.missing(role, runs.offered)
     values = floats(runs.table.column(role))
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
