@@ -258,10 +258,15 @@ def _stage_section(stages: Sequence[Stage], name: str) -> Section:
     table = pa.table(
         {
             "cut": pa.array([cut for cut, _ in told], pa.float64()),
+            "row": pa.array([one.row for _, one in told], pa.int64()),
+            # A bound that is infinite is none.
             **{
-                key: [getattr(one, key) for _, one in told]
-                for key in ("row", "scale", "decades", "loss", "predicted", "low", "high", "inside")
+                key: pa.array(
+                    [documents.number(getattr(one, key)) for _, one in told], pa.float64()
+                )
+                for key in ("scale", "decades", "loss", "predicted", "low", "high")
             },
+            "inside": pa.array([one.inside for _, one in told], pa.bool_()),
         }
     )
     return Section(

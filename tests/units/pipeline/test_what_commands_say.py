@@ -21,7 +21,7 @@ from scalefit.config import (
 )
 from scalefit.config import UncertaintySettings as Sure
 from scalefit.core.errors import FitError, InputError
-from scalefit.pipeline import commands, pictures, steps
+from scalefit.pipeline import commands, documents, pictures, steps, story
 from scalefit.tables import read
 
 RUNS = str(Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv")
@@ -382,3 +382,33 @@ def test_a_table_without_a_loss_is_said_to_lack_a_loss(tmp_path):
     path.write_text("depth,width,weight_decay\n8,512,0.4\n12,768,0.22\n")
     with pytest.raises(InputError, match="no column plays the role L"):
         commands.check(settings(runs=path))
+
+
+def test_a_forecast_without_bounds_has_no_score_in_any_format():
+    x = np.geomspace(1e18, 1e22, 16)
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.003, 16))
+    runs = read(pa.table({"C": x, "L": (1.7 + (x / 1e18) ** -0.1) * noise}))
+    compared = steps.compare(runs, ["power", "power-floor"], leave_out=True)
+
+    def wild(told):
+        return replace(told, variance=np.where(np.arange(told.count) == 0, 1e270, told.variance))
+
+    laws = tuple(
+        replace(r, forecasts=wild(r.forecasts), left_out=wild(r.left_out))
+        for r in compared.comparison.laws
+    )
+    compared = replace(compared, comparison=replace(compared.comparison, laws=laws))
+    document = documents.compare_document(compared, 0, 0.95)
+    for law in document["laws"]:
+        assert law["extrapolation"]["crps"] is None
+        assert law["extrapolation"]["boundless"] == 1
+        assert [part["crps"] is None for part in law["leave_one_out"]].count(True) == 1
+        assert sum(part["boundless"] for part in law["leave_one_out"]) == 1
+    _, ahead = story.comparison_sections(compared, 0.95)
+    for section in (ahead, story.leave_out_section(compared, 0.95)):
+        place = section.header.index("CRPS")
+        assert "none" in {row[place] for row in section.rows}
+        assert any("CRPS none" in words for words in section.footer)
+    assert ahead.table["se"].null_count == len(laws)
+    calm = steps.compare(runs, ["power", "power-floor"], leave_out=True)
+    assert not any("CRPS none" in w for w in story.leave_out_section(calm, 0.95).footer)
