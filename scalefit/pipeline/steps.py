@@ -483,16 +483,13 @@ def predict(
                 "give " + ",".join(f"{role}=VALUE" for role in estimate.roles.values()),
             )
     values = {named.get(key, key): value for key, value in given.items()}
-    scale = values.get("C") if "C" not in estimate.law.inputs else None
-    if estimate.fit.runs.scale_name != "C":
-        scale = None
     return predictions.predict(
         estimate.fit,
         estimate.draws,
         estimate.law_error,
         {name: values[name] for name in estimate.law.inputs if name in values},
         level=estimate.level,
-        scale=scale,
+        scale=values.get("C"),
         i_know=i_know,
     )
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
-from scalefit.core.sorting import median
 from scalefit.tables import units
 from scalefit.tables.doubts import (
     BITS_PER_BYTE,
@@ -321,7 +321,7 @@ def derive(values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, str
 # In this order: what was counted comes before what is only approximated.
 _RULES: tuple[tuple[str, tuple[str, ...], str, Callable[..., Array]], ...] = (
     ("D", ("N", "step", "batch"), "steps x tokens per step", lambda _, step, batch: step * batch),
-    ("C", ("N", "D"), "6ND", lambda N, D: 6 * N * D),
+    ("C", ("N", "D"), "6ND", flops.six_nd),
     ("N", ("C", "D"), "6ND", lambda C, D: C / (6 * D)),
     ("D", ("C", "N"), "6ND", lambda C, N: C / (6 * N)),
 )
@@ -348,15 +348,17 @@ def derivations(rules: Mapping[str, str]) -> tuple[Note, ...]:
 
 def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
     """A note if the given compute is not 6 N D within 20 % in the median row."""
-    if not N.size:
+    ratio, off = flops.against_six_nd(N, D, C)
+    if ratio == 1:
         return ()
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        ratios = C / (6 * N * D)
-    ratio, off = float(median(ratios)), float(median(np.abs(ratios - 1)))
-    if off <= 0.2:
-        return ()
-    told = f"C is {human(ratio)} times 6 N D in the median row (|C/6ND - 1| = {human(off)})"
-    return (COMPUTE_NOT_6ND.note(f"{told}; C is used as given"),)
+    times = human(ratio)
+    return (
+        COMPUTE_NOT_6ND.note(
+            f"C is {times} times 6ND in the median row (|C/6ND - 1| = {human(off)}): with a law of "
+            f"N and D, budgets and distances are counted as 6ND, so divide a budget counted "
+            f"like C by {times}; a law of C alone takes C as given"
+        ),
+    )
 
 
 def size_definition(column: str) -> str:

@@ -109,7 +109,8 @@ COMPUTE_NOT_6ND = DOUBTS.add(
         severity="warning",
         trigger="The given C differs from 6 N D by more than 20 % in the median row.",
         meaning="C was counted by another rule, N leaves something out, or a unit is wrong.",
-        remedy="Say how C was counted; check whether N includes embeddings and D is in tokens.",
+        remedy="Say how C was counted; check whether N includes embeddings and D is in tokens. "
+        "Laws of N and D spend a budget as 6ND: turn yours into that by the factor in the message.",
     )
 )
 UNIT_CONVERTED = DOUBTS.add(

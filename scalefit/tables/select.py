@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray, Observations
@@ -34,7 +35,8 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
 
     Returns:
         Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
-        `scale` is the input of a law of one, else training compute if known, else the first input.
+        `scale` is training compute for laws of N and D where it is known, counted as 6ND in the
+        median row, as budgets and points are; else the first input.
 
     Raises:
         InputError: a role is missing, a value is not positive, weights are unusable, or the rows
@@ -46,9 +48,11 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
     _refuse_empty(runs, inputs, chosen, loss)
     unit = _units(runs, cluster)
     # A law of one input goes further only along that input, whatever compute went into the runs.
-    by_compute = "C" in runs.table.column_names and len(inputs) > 1
+    by_compute = "C" in runs.table.column_names and {"N", "D"} <= chosen.keys()
     scale_name = "C" if by_compute else next(iter(inputs.values()))
     scale = _positive(runs, scale_name)
+    if by_compute:
+        scale = scale / flops.against_six_nd(chosen["N"], chosen["D"], scale)[0]
     # lexsort takes its last key first. Units come last: they only part rows that agree otherwise.
     order = np.lexsort((unit, scale, weight, loss, *reversed(list(chosen.values()))))
     return Observations(

@@ -412,3 +412,61 @@ def test_a_forecast_without_bounds_has_no_score_in_any_format():
     assert ahead.table["se"].null_count == len(laws)
     calm = steps.compare(runs, ["power", "power-floor"], leave_out=True)
     assert not any("CRPS none" in w for w in story.leave_out_section(calm, 0.95).footer)
+
+
+def sweep(factor):
+    """IsoFLOP sweeps whose C is so many times 6ND."""
+    random = np.random.default_rng(0)
+    budget = np.repeat(np.geomspace(1e18, 1e21, 7), 7)
+    n = np.sqrt(budget / 6) * np.tile(np.geomspace(0.25, 4, 7), 7)
+    d = budget / 6 / n
+    loss = (1.7 + 400 * n**-0.34 + 410 * d**-0.3) * np.exp(random.normal(0, 0.003, 49))
+    return read(pa.table({"N": n, "D": d, "C": factor * budget, "L": loss}))
+
+
+def test_compute_that_is_not_6nd_moves_no_distance_and_no_split():
+    plain, dear = (steps.fit(sweep(k), "chinchilla") for k in (1.0, 2.5))
+    assert "so divide a budget counted like C by 2.5" in dear.table.notes[0].message
+    budgets = [1e21, 2.4e21, 1e23]
+    one, other = (steps.allocate(fit, budgets) for fit in (plain, dear))
+    np.testing.assert_allclose(other.decades, np.log10([1, 2.4, 100]), atol=1e-9)
+    for name in ("N_headline", "D_headline", "ratio_headline"):
+        for end in ("low", "value", "high"):
+            np.testing.assert_allclose(
+                getattr(getattr(other, name), end), getattr(getattr(one, name), end), rtol=1e-6
+            )
+    at = {"N": [1e9, 1e10], "D": [2e10, 2e11]}
+    # A point may give its compute too, counted like the runs'.
+    said = [
+        steps.predict(plain, at),
+        steps.predict(dear, at),
+        steps.predict(dear, {**at, "C": [2.5 * 6 * 2e19, 2.5 * 6 * 2e21]}),
+    ]
+    for found in said[1:]:
+        np.testing.assert_allclose(found.decades, said[0].decades, atol=1e-9)
+        np.testing.assert_allclose(found.band.headline.high, said[0].band.headline.high, rtol=1e-6)
+    assert commands._own_budgets(dear) == pytest.approx(commands._own_budgets(plain))
+
+
+def test_a_law_without_size_is_not_measured_by_compute(tmp_path):
+    path = tmp_path / "law.toml"
+    path.write_text(
+        '[law]\nname = "width"\nsource = "none"\n'
+        'formula = "E + B * D**-beta + G * width**-gamma"\ninputs = ["D", "width"]\n'
+        "[law.parameters]\n"
+        'E = { role = "irreducible", linear = true }\n'
+        'B = { role = "amplitude", of = "D", by = "beta", linear = true }\n'
+        'beta = { role = "exponent" }\n'
+        'G = { role = "amplitude", of = "width", by = "gamma", linear = true }\n'
+        'gamma = { role = "exponent" }\n'
+        "[law.example]\nE = 1.7\nB = 400\nbeta = 0.3\nG = 10\ngamma = 1\n"
+    )
+    random = np.random.default_rng(1)
+    d, width = np.meshgrid(np.geomspace(1e9, 1e11, 6), np.geomspace(128, 2048, 6))
+    d, width = d.ravel(), width.ravel()
+    loss = (1.7 + 400 * d**-0.3 + 10 / width) * np.exp(random.normal(0, 0.002, d.size))
+    runs = read(pa.table({"D": d, "width": width, "C": d * width**2 * 60, "L": loss}))
+    fitted = steps.fit(runs, str(path))
+    said = steps.predict(fitted, {"D": [1e10, 1e12], "width": [500, 500]})
+    assert fitted.fit.runs.scale_name == "D"
+    np.testing.assert_allclose(said.decades, [0, 1], atol=1e-9)
