@@ -1,6 +1,7 @@
 """The verbs in a notebook: what is handed over is checked, shown briefly, and travels."""
 
 import copy
+import inspect
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 import scalefit
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, ScalefitError
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
-from scalefit.pipeline import lawfiles
+from scalefit.pipeline import lawfiles, steps
+from scalefit.pipeline.arguments import in_python
 
 N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 2e11, 5)))
 NOISE = np.exp(0.003 * np.random.default_rng(3).standard_normal(N.size))
@@ -115,3 +117,78 @@ def test_laws_travel_by_name_or_as_their_text(tmp_path, monkeypatch):
     own = parse_law(Path(lawfiles.new("my-law")).read_text())
     again = pickle.loads(pickle.dumps(own))
     assert (again.name, again.text) == (own.name, own.text)
+
+
+X = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
+LOSSES = [3.0, 2.8, 2.65, 2.5, 2.4, 2.31, 2.24, 2.2]
+CURVE = {"x": X, "L": LOSSES}
+
+
+def bare(**columns):
+    return scalefit.read({**({} if "N" in columns else CURVE), "L": LOSSES, **columns})
+
+
+WRONG = {
+    "law of N and D without them": lambda: scalefit.fit(bare(), "chinchilla"),
+    "no axis": lambda: scalefit.fit(
+        scalefit.read({"size mb": X, "tok seen": X, "L": LOSSES}), "power-floor"
+    ),
+    "two axes": lambda: scalefit.fit(bare(N=X, D=X[::-1]), "power-floor"),
+    "start outside": lambda: scalefit.fit(
+        bare(), "power-floor", fix={"E": 5.0}, bound={"E": (0.0, 2.0)}
+    ),
+    "loss below zero": lambda: scalefit.fit(bare(L=[-1.0, *LOSSES[1:]]), "power"),
+    "where": lambda: scalefit.read(CURVE, where="L = 3"),
+    "where of nothing": lambda: scalefit.read(CURVE, where="L > 300"),
+    "column": lambda: scalefit.read(CURVE, columns={"L": "los"}),
+    "cell": lambda: scalefit.read({"x": X, "L": ["n/a", *map(str, LOSSES[1:])]}),
+    "runs unknown": lambda: scalefit.read(CURVE, last=True),
+    "point": lambda: scalefit.predict(scalefit.fit(bare(), "power"), {}),
+    "unusable": lambda: scalefit.predict(
+        scalefit.fit(bare(L=[3.0, 3.1, 2.9, 3.05, 3.0], x=X[:5]), "broken-power"),
+        {"x": 3.0},
+    ),
+    "split": lambda: scalefit.allocate(scalefit.fit(bare(), "power"), 1e20),
+    "one law": lambda: scalefit.compare(bare(), ["power"]),
+}
+
+
+@pytest.mark.parametrize("call", WRONG.values(), ids=list(WRONG))
+def test_errors_of_the_library_speak_of_arguments_and_not_of_flags(call):
+    with pytest.raises(ScalefitError) as caught:
+        call()
+    assert "--" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "python"),
+    [
+        ("hold it with --fix alpha=0.3", "hold it with fix={'alpha': 0.3}"),
+        ("write --bound g=0.1:0.9.", "write bound={'g': (0.1, 0.9)}."),
+        (
+            "--where '`run name` != \"a, b\"' or --last",
+            "where='`run name` != \"a, b\"' or last=True",
+        ),
+        ("did you mean --col L=loss?", "did you mean columns={'L': 'loss'}?"),
+        ("such as --at N=VALUE,D=VALUE", "such as {'N': VALUE, 'D': VALUE}"),
+        ("use --col N=a --col 'D=b c'", "use columns={'N': 'a', 'D': 'b c'}"),
+        ("leave --solver at scalefit", "leave solver at scalefit"),
+        ("scalefit compare RUNS --law a ranks", "scalefit compare RUNS --law a ranks"),
+        ("--where 'an open quote", "where 'an open quote"),
+        ("two dashes -- and a range 3--4", "two dashes -- and a range 3--4"),
+    ],
+)
+def test_flags_become_arguments(typed, python):
+    assert in_python(typed) == python
+
+
+def test_the_same_error_speaks_of_flags_on_the_command_line():
+    with pytest.raises(InputError) as caught:
+        steps.compare(bare(), ["power"])
+    assert "--law NAME" in caught.value.hint
+
+
+def test_verbs_are_found_under_their_own_name_by_other_processes():
+    assert pickle.loads(pickle.dumps(scalefit.fit)) is scalefit.fit
+    assert scalefit.fit.__doc__ == steps.fit.__doc__
+    assert inspect.signature(scalefit.fit) == inspect.signature(steps.fit)
