@@ -9,12 +9,14 @@ import numpy as np
 from scalefit.core import flops
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import human
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.prediction import (
+    MOST_SHOWN,
     Band,
     Trust,
     decades_beyond,
@@ -40,7 +42,7 @@ _FLAT = 1e-9
 _ONE_BUDGET = 0.5  # of log C: runs spread by less have one budget
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Allocation:
     """Compute-optimal settings for m budgets.
 
@@ -91,6 +93,17 @@ class Allocation:
     method: str
     df: float
     average: tuple[tuple[str, float], ...] = ()
+
+    def __repr__(self) -> str:
+        """The first budgets with N* and D*: the whole would fill a screen of arrays."""
+        told = [
+            f"{human(float(budget))} FLOP: refused"
+            if self.trust[k] == "refused"
+            else f"{human(float(budget))} FLOP: N* {human(float(self.N.value[k]))}, "
+            f"D* {human(float(self.D.value[k]))}, {self.trust[k]}"
+            for k, budget in enumerate(self.budget[:MOST_SHOWN])
+        ]
+        return f"Allocation({'; '.join([*told, *['...'] * (self.budget.size > MOST_SHOWN)])})"
 
 
 def allocate(

@@ -11,7 +11,7 @@ import numpy as np
 from scalefit.core import flops
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import decades_of, human
+from scalefit.core.numbers import counted, decades_of, human
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -21,6 +21,7 @@ from scalefit.inference.uncertainty import Draws, Interval, interval
 from scalefit.laws.base import Law
 
 Trust = Literal["inside", "near", "far", "speculative", "refused"]
+MOST_SHOWN = 3  # points or budgets, where a whole answer is shown in a line
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Band:
     share: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Predictions at m points.
 
@@ -71,6 +72,19 @@ class Prediction:
     method: str
     df: float
     average: tuple[tuple[str, float], ...] = ()
+
+    def __repr__(self) -> str:
+        """The first points with loss and headline: the whole would fill a screen of arrays."""
+        ends = self.band.headline
+        told = [
+            self.trust[k]
+            if self.trust[k] == "refused"
+            else f"{human(float(loss), 4)} [{human(float(ends.low[k]), 4)}, "
+            f"{human(float(ends.high[k]), 4)}] {self.trust[k]}"
+            for k, loss in enumerate(self.band.loss[:MOST_SHOWN])
+        ]
+        more = ["..."] * (self.scale.size > MOST_SHOWN)
+        return f"Prediction({counted(self.scale.size, 'point')}: {'; '.join(told + more)})"
 
 
 def predict(

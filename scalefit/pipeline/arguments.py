@@ -182,6 +182,17 @@ def number(what: str, value: object) -> float:
     return float(value)
 
 
+def name(what: str, value: object, example: str) -> str:
+    """A name as one.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{what} is {kind(value)}, must be a name", f"write {example}")
+    return value
+
+
 def whole(what: str, value: object, least: int = 0) -> int:
     """A whole number of at least so much.
 
@@ -205,8 +216,10 @@ def values(what: str, given: Any) -> Array:
         found = np.atleast_1d(np.asarray(given))
         if found.dtype.kind in "US":
             return np.array([parse_human(word) for word in found.tolist()])
+        if found.dtype.kind in "bc":
+            raise TypeError("NumPy would make numbers of them")
         found = found.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"{what} is {shown(repr(given))}, must be numbers", "write them as 7e9, or '7B'"
         ) from None

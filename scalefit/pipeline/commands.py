@@ -300,8 +300,10 @@ def report_of(
         OutputError: a file could not be written.
     """
     arguments.require_runs(runs)
-    if isinstance(at, Mapping):
-        raise InputError("at is one point, must be a list of points", "write at=[{...}]")
+    if not isinstance(folder, str | Path):
+        raise InputError(f"the folder is {arguments.kind(folder)}, must be a path", "as 'results'")
+    if isinstance(at, Mapping) or not all(isinstance(point, Mapping) for point in at):
+        raise InputError("at must be a list of points", "write at=[{'N': 7e9, 'D': 1.4e11}]")
     settings = Settings(
         seed=arguments.whole("seed", seed),
         fit=FitSettings(laws=(LawChoice(law, x),) if law else (), objective=objective),
@@ -627,7 +629,10 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
                 "several laws are named, but one is needed",
                 "choose one with --law, or rank them with scalefit compare",
             )
-        settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
+        first = settings.fit.laws[0]
+        takes = named(first.name).inputs == ("x",)
+        alone = replace(first, x=first.x if takes else "")
+        settings = replace(settings, fit=replace(settings.fit, laws=(alone,)))
     found = _estimates(settings, table)
     if settings.fit.named:
         wanted = named(settings.fit.named[0].name).name

@@ -198,6 +198,7 @@ def read(source: str | Path | Any, **settings: Any) -> RunTable:
     Raises:
         InputError: the file or a value in it is wrong.
     """
+    arguments.whole("smooth", settings.get("smooth", 0))
     return read_table(source, **settings)
 
 
@@ -277,13 +278,17 @@ def fit(
     chosen = arguments.law_of(law)
     check_level(arguments.number("level", level))
     arguments.whole("seed", seed)
+    arguments.whole("jobs", jobs, 1)
+    arguments.name("x", x, "x='C'")
+    arguments.name("solver", solver, "solver='scipy'")
     arguments.held(fix, bound)
-    roles = roles_for(chosen, runs, x)
-    if not isinstance(cluster, str):
+    if x and chosen.inputs != ("x",):
         raise InputError(
-            f"the cluster is {arguments.kind(cluster)}, must be a name",
-            "write run, row, size, a role or a column",
+            f"{chosen.name} is a law of {', '.join(chosen.inputs)}: there is no input to choose",
+            "leave out --x, or take a law of one input, such as power-floor",
         )
+    roles = roles_for(chosen, runs, x)
+    arguments.name("the cluster", cluster, "run, row, size, a role or a column")
     observations = select(runs, roles, cluster=cluster)
     goal = _objective(objective)
     method = method_named(interval, draws) if isinstance(interval, str) else interval
@@ -350,7 +355,8 @@ def estimate(
     return fit(
         table,
         choice.name,
-        x=choice.x,
+        # Beside laws of one input others go by their own.
+        x=choice.x if len(laws) == 1 or named(choice.name).inputs == ("x",) else "",
         objective=settings.fit.objective,
         interval=settings.uncertainty.name,
         level=settings.uncertainty.level,
@@ -616,14 +622,20 @@ def compare(
     """
     arguments.require_runs(runs)
     arguments.held(fix, bound)
-    if isinstance(laws, str | Law):
+    if not isinstance(laws, Sequence) or isinstance(laws, str):
         raise InputError("one law cannot be compared", "give a list of two or more")
+    arguments.name("x", x, "x='C'")
     if rank not in comparisons.RANKS:
         raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
-        (arguments.law_of(law[0]), law[1]) if isinstance(law, tuple) else (arguments.law_of(law), x)
+        (arguments.law_of(law[0]), arguments.name("x", law[-1], "('power', 'C')"))
+        if isinstance(law, tuple) and len(law) == 2
+        else (arguments.law_of(law), x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
+    for one in chosen:
+        if sum(one[0].name == law.name and one[1] == axis for law, axis in chosen) > 1:
+            raise InputError(f"{one[0].name} is named twice", "name each law once")
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
     goal = _objective(objective)

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 
 import scalefit
-from scalefit.core.errors import InputError, ScalefitError
+from scalefit.core.errors import InputError, ScalefitError, UnknownName
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
 from scalefit.pipeline import lawfiles, steps
 from scalefit.pipeline.arguments import in_python
+from scalefit.tables.readers.base import CellError
 
 N, D = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(2e9, 2e11, 5)))
 NOISE = np.exp(0.003 * np.random.default_rng(3).standard_normal(N.size))
@@ -63,12 +64,27 @@ def fitted(runs):
         (lambda r, f: scalefit.allocate(f, {"a": 1}), "budgets is"),
         (lambda r, f: scalefit.allocate(f, 1e21, waste=2), "waste is 2"),
         (lambda r, f: scalefit.report("runs.csv", "folder"), "the runs are of type str"),
-        (lambda r, f: scalefit.report(r, "folder", at=POINT), "at is one point"),
+        (lambda r, f: scalefit.report(r, "folder", at=POINT), "at must be a list of points"),
         (lambda r, f: scalefit.read(None), "NoneType is no table"),
         (lambda r, f: scalefit.read(COLUMNS, columns=["N"]), "columns may not be of type list"),
         (lambda r, f: scalefit.read(COLUMNS, where=len), "where may not be"),
         (lambda r, f: scalefit.read(COLUMNS, keep="loss"), "keep may not be of type str"),
         (lambda r, f: scalefit.read({"N": [1, 2], "D": [1]}), "cannot be read"),
+        (lambda r, f: scalefit.read(COLUMNS, smooth="2"), "smooth is '2'"),
+        (lambda r, f: scalefit.fit(r, "chinchilla", jobs="2"), "jobs is '2'"),
+        (lambda r, f: scalefit.fit(r, "chinchilla", jobs=0), "jobs is 0"),
+        (lambda r, f: scalefit.fit(r, "power", x=3), "x is of type int"),
+        (lambda r, f: scalefit.fit(r, "chinchilla", solver=None), "solver is None"),
+        (lambda r, f: scalefit.fit(r, "chinchilla", x="N"), "there is no input to choose"),
+        (lambda r, f: scalefit.compare(r, 3), "one law cannot be compared"),
+        (lambda r, f: scalefit.compare(r, ["chinchilla"] * 2), "chinchilla is named twice"),
+        (lambda r, f: scalefit.compare(r, [("power", "N", 1), "kaplan"]), "of type tuple"),
+        (lambda r, f: scalefit.compare(r, [("power", 1), "kaplan"]), "x is of type int"),
+        (lambda r, f: scalefit.predict(f, POINT | {"N": True}), "N is True"),
+        (lambda r, f: scalefit.predict(f, POINT | {"N": 1e9 + 1j}), "must be numbers"),
+        (lambda r, f: scalefit.predict(f, POINT | {"N": 10**400}), "must be numbers"),
+        (lambda r, f: scalefit.report(r, None), "the folder is None"),
+        (lambda r, f: scalefit.report(r, "folder", at=[3]), "at must be a list of points"),
     ],
 )  # fmt: skip
 def test_a_slip_is_told_in_words(runs, fitted, verb, told):
@@ -99,7 +115,23 @@ def test_what_is_shown_fits_a_line_or_two(runs, fitted):
     assert repr(fitted).startswith("Estimate(chinchilla, converged, 30 rows: E=1.")
     ranked = scalefit.compare(runs, ["chinchilla", "kaplan"])
     assert repr(ranked) == f"Compared({ranked.comparison.verdict})"
-    assert max(len(repr(one)) for one in (runs, fitted, ranked)) < 160
+    said = scalefit.predict(fitted, {"N": [2e10] * 9, "D": 4e11})
+    assert repr(said).startswith("Prediction(9 points: 2.")
+    split = scalefit.allocate(fitted, [1e21])
+    assert repr(split).startswith("Allocation(1e21 FLOP: N* 1.84B, D* 90.5B, inside)")
+    assert max(len(repr(one)) for one in (runs, fitted, ranked, said, split)) < 160
+    # What is withheld on paper is not shown here either.
+    assert repr(scalefit.predict(fitted, {"N": 1e20, "D": 4e20})) == "Prediction(1 point: refused)"
+    assert repr(scalefit.allocate(fitted, 1e40)) == "Allocation(1e40 FLOP: refused)"
+
+
+@pytest.mark.parametrize("error", [
+    UnknownName("law", "chinchila", ["chinchilla"]), CellError("a cell", "mend it", "loss"),
+    InputError("a slip", "write it so"),
+])  # fmt: skip
+def test_errors_travel_to_other_processes(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_a_fit_travels_to_other_processes(fitted):
