@@ -179,7 +179,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Independent unit: run, row, a role or a column.  [run]",
+                help="Independent unit: run, row, setting, a role or a column.  [run]",
                 rich_help_panel=_SURE,
             ),
         ],

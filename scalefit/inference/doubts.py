@@ -378,10 +378,12 @@ CLUSTERED_RESIDUALS = DOUBTS.add(
     Doubt(
         name="clustered-residuals",
         severity="warning",
-        trigger="the residuals of rows of one model size or group correlate by more than 0.1",
+        trigger="the residuals of rows of one model size, setting or group correlate by more than "
+        "0.1",
         meaning="Rows that are counted as independent share part of their error, so that "
         "intervals are too narrow.",
-        remedy="Cluster by what they share: --cluster size, or --cluster group.",
+        remedy="Cluster by what they share: --cluster size, --cluster setting (for seeds of "
+        "one setting), or --cluster group.",
     )
 )
 LACK_OF_FIT = DOUBTS.add(

@@ -46,7 +46,7 @@ from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"row", "size", *ROLES})
+_ROLES_BY_NAME = frozenset({"row", "size", "setting", *ROLES})
 _INTERRUPTED = 130
 _SHAPES_NUMBERS = ("numpy", "scipy", "pyarrow")
 

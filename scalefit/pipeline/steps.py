@@ -263,7 +263,7 @@ def fit(
         interval: Name of an interval method, or a method.
         level: Of the intervals, such as 0.95.
         draws: Replicates, for methods that draw.
-        cluster: Independent unit: `run`, `row`, a role or a kept column.
+        cluster: Independent unit: `run`, `row`, `setting`, a role or a kept column.
         fix: Parameters held at a value.
         bound: Parameters kept between two values.
         solver: `scalefit`, `scipy` or `lmfit`.

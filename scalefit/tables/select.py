@@ -21,6 +21,7 @@ _LOSSES = frozenset({"loss", "l", "nll", "ce", "entropy", "nats", "ppl", "perple
 _TRAINING = frozenset({"train", "training"})
 _SENSE = (1.0, 12.5)  # nats per token: less are bytes or pictures, more is worse than guessing
 _UNITS_BY_WORD = {"size": "N"}
+_SETTING = "setting"
 
 
 def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -> Observations:
@@ -30,8 +31,8 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         runs: From `read`.
         inputs: Each input of the law to the role that fills it: `{"x": "C"}`.
         cluster: What is one independent unit: `run` (every row its own where no column plays
-            that role), `row`, `size` (equal N), or the name of a role or of a column that was
-            kept.
+            that role), `row`, `size` (equal N), `setting` (equal in all that was set), or the name
+            of a role or of a column that was kept.
 
     Returns:
         Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
@@ -181,11 +182,13 @@ def _refuse_empty(
 def _units(runs: RunTable, cluster: str) -> IntArray:
     """A number for each row that tells its unit, equal for rows of one unit, shape (rows,)."""
     name = _unit_name(runs, cluster)
+    if name == _SETTING:
+        return alike([numbers(runs, role) for role in settings(runs)])
     return np.arange(runs.rows, dtype=np.int64) if name == "row" else _labels(runs, name)
 
 
 def _unit_name(runs: RunTable, cluster: str) -> str:
-    """The column whose labels tell units apart, or `row` where every row is its own.
+    """The column whose labels tell units apart, `setting`, or `row` where every row is its own.
 
     Raises:
         InputError: there is no such column.
@@ -193,10 +196,12 @@ def _unit_name(runs: RunTable, cluster: str) -> str:
     present = runs.table.column_names
     if cluster == "row" or (cluster == "run" and "run" not in present):
         return "row"
+    if cluster == _SETTING:
+        return cluster
     played = [role for role, name in runs.columns.items() if name == cluster]
     name = cluster if cluster in present else (played or [_UNITS_BY_WORD.get(cluster, "")])[0]
     if name not in present:
-        hint = f"choose row, run, size or one of: {', '.join(map(shown, present))}"
+        hint = f"choose row, run, size, setting or one of: {', '.join(map(shown, present))}"
         raise InputError(f"there is no column {shown(cluster)!r} to cluster by", hint)
     return name
 

@@ -136,6 +136,44 @@ def test_part_of_the_runs_keeps_what_stands_beside_them():
     assert part.beside["tries"].tolist() == [5, 6, 7]
 
 
+def seeds(shared, seed=0):
+    """Ten seeds of each of 24 settings, which share part of their error or none of it."""
+    random = np.random.default_rng(seed)
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(2e7, 1.3e9, 6), np.geomspace(1e9, 4e10, 4)))
+    error = np.repeat(random.normal(0, shared, n.size), 10) + random.normal(0, 0.004, 240)
+    n, d = np.repeat(n, 10), np.repeat(d, 10)
+    return read({"N": n, "D": d, "L": (1.75 + 420 * n**-0.34 + 400 * d**-0.29) * np.exp(error)})
+
+
+def test_seeds_of_one_setting_that_err_alike_are_told_and_can_be_one_unit():
+    table = seeds(0.003)
+    said = [n for n in scalefit.fit(table, "chinchilla").notes if n.code == "clustered-residuals"]
+    assert any("use --cluster setting" in n.message for n in said)
+    honest = scalefit.fit(table, "chinchilla", cluster="setting")
+    assert honest.fit.runs.clusters == 24
+    assert not any("--cluster setting" in n.message for n in honest.notes)
+
+
+def test_seeds_that_err_each_for_itself_are_not_accused():
+    told = [
+        any("--cluster setting" in n.message for n in scalefit.fit(seeds(0, s), "chinchilla").notes)
+        for s in range(12)
+    ]
+    assert sum(told) <= 2
+
+
+def test_intervals_by_setting_hold_the_truth_where_those_by_row_do_not():
+    held = {"row": 0, "setting": 0}
+    for seed in range(20):
+        table = seeds(0.003, seed)
+        for cluster in held:
+            found = scalefit.fit(table, "chinchilla", cluster=cluster)
+            low, high = found.parameters["E"].low[0], found.parameters["E"].high[0]
+            held[cluster] += bool(low <= 1.75 <= high)
+    assert held["setting"] >= 18
+    assert held["row"] <= 16
+
+
 def test_failed_runs_go_out_for_a_reason_and_unfinished_ones_are_told_of():
     status = ["ok"] * 6 + ["diverged", "early-stopped"]
     columns = {"x": np.geomspace(1, 100, 8), "loss": np.linspace(4, 3, 8), "status": status}
