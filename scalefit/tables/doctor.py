@@ -194,9 +194,19 @@ def _standard(values: Array) -> Array:
     return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0), np.float64)
 
 
-def _spread(residual: Array) -> float:
-    """Standard deviation of the bulk, from the median absolute deviation."""
-    return 1.4826 * float(median(np.abs(residual - median(residual))))
+def _spread(residual: Array, terms: int = 0) -> float:
+    """Standard deviation of the bulk, from the median absolute deviation.
+
+    Least absolute deviations go through as many rows as the surface has terms, which so say
+    nothing of the scatter: the smallest are left out.
+    """
+    off = np.sort(np.abs(residual - median(residual)))
+    return 1.4826 * float(median(off[terms:]))
+
+
+def _term_count(axes: int) -> int:
+    """Terms of a quadratic in so many logs."""
+    return (axes + 1) * (axes + 2) // 2
 
 
 def _sense(chart: _Chart) -> Iterator[Note]:
@@ -400,7 +410,7 @@ def _rounding(chart: _Chart) -> Iterator[Note]:
     decimals = next((d for d in range(9) if np.array_equal(np.round(loss, d), loss)), None)
     if decimals is None:
         return
-    noise = _spread(chart.surface[0]) * float(median(loss))
+    noise = _spread(chart.surface[0], _term_count(len(chart.axes()))) * float(median(loss))
     rounding = 10.0**-decimals / np.sqrt(12)
     if rounding > 0.2 * noise:
         yield doubts.ROUNDED_LOSS.note(
@@ -430,7 +440,7 @@ def _outliers(chart: _Chart) -> Iterator[Note]:
     if chart.surface is None:
         return
     residual = chart.surface[0]
-    spread = _spread(residual)
+    spread = _spread(residual, _term_count(len(chart.axes())))
     # Noise-free data leave rounding as the only spread; that makes no outlier.
     if spread < 1e-9:
         return
