@@ -98,7 +98,13 @@ def read(
     condition = filters.parse(where) if where else None
     draft = _drafted(opened, title, columns, condition, keep, na)
     if condition:
-        draft = draft.without(~_meets(draft, condition), f"--where {condition.text}")
+        known = _known(draft, condition)
+        met = filters.matches(condition, known)
+        if not met.any():
+            raise InputError(
+                f"{draft.title}: no row meets --where {shown(condition.text)}", filters.held(known)
+            )
+        draft = draft.without(~met, f"--where {condition.text}")
     draft = _without_missing(_without_failed(draft))
     if drop_diverged:
         draft = without_diverged(draft)
@@ -317,7 +323,8 @@ def _stated(field: pa.Field[Any], role: str) -> str | None:
     return facts[b"unit"].decode("utf-8", "replace") if same else None
 
 
-def _meets(draft: Draft, condition: filters.Filter) -> Mask:
+def _known(draft: Draft, condition: filters.Filter) -> dict[str, filters.Values]:
+    """What each column of a condition holds."""
     known: dict[str, filters.Values] = {}
     for name in condition.names.values():
         if name in draft.loaded.table.column_names:
@@ -330,7 +337,7 @@ def _meets(draft: Draft, condition: filters.Filter) -> Mask:
             known[name] = _words(draft.loaded.table.column(draft.assignment.columns[name]))
         else:
             raise roles.missing(name, draft.loaded.table.column_names)
-    return filters.matches(condition, known)
+    return known
 
 
 def _words(column: pa.ChunkedArray[Any]) -> filters.Values:

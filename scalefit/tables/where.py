@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human, shown
+from scalefit.core.numbers import human, parse_human, shown
 from scalefit.tables.arrays import Mask
 from scalefit.tables.readers.cells import number
 
@@ -35,7 +35,11 @@ _TRUTH = {"true": True, "false": False}
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`""")
 _HUMAN = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[A-Za-z]+(?![\w.])"
 _REPLACED = re.compile(f"{_PIECES.pattern}|{_HUMAN}")
-_ALLOWED = "use comparisons, and, or, not, in, numbers, quoted words and column names"
+_ALLOWED = (
+    "use comparisons, and, or, not, in, numbers, quoted words and column names, odd ones in "
+    "back-ticks"
+)
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,24 @@ def matches(condition: Filter, columns: Mapping[str, Values]) -> Mask:
     values = {name: columns[column] for name, column in condition.names.items()}
     rows = len(next(iter(values.values()))) if values else 0
     return _mask(condition.tree, values, condition, rows)
+
+
+def held(columns: Mapping[str, Values]) -> str:
+    """What columns hold, where no row meets a condition: their ends, or their first words.
+
+    >>> held({"loss": np.array([3.0, 2.5])})
+    'loss goes from 2.5 to 3'
+    """
+    told = []
+    for name, values in columns.items():
+        if (numbers := _as_numbers(values)) is not None and np.isfinite(numbers).any():
+            known = numbers[np.isfinite(numbers)]
+            told.append(f"{shown(name)} goes from {human(known.min())} to {human(known.max())}")
+        else:
+            words = [shown(word, 40) for word in dict.fromkeys(map(str, values.tolist()))]
+            more = ", ..." * (len(words) > _NAMED)
+            told.append(f"{shown(name)} holds {', '.join(map(repr, words[:_NAMED]))}{more}")
+    return "; ".join(told)
 
 
 def _stood_in(text: str) -> tuple[str, dict[str, str], dict[str, float]]:

@@ -334,7 +334,7 @@ def test_a_column_of_words_is_offered_for_no_role(tmp_path):
     with pytest.raises(InputError, match="no column plays the role L") as caught:
         scalefit.fit(read(path), "chinchilla")
     # Numbers that are spelt with thousands marks are numbers, and what is wrong is told of them.
-    assert caught.value.hint == "type --col L=NAME with one of: score"
+    assert caught.value.hint == "type columns={'L': 'NAME'} with one of: score"
 
 
 def test_inputs_are_sought_among_numbers(tmp_path):
@@ -342,7 +342,7 @@ def test_inputs_are_sought_among_numbers(tmp_path):
     path.write_text("tokenizer,dataset_gb,size_name,loss\ngpt2,10,tiny,3\nllama,20,base,2.8\n")
     with pytest.raises(InputError, match="no column plays N, D, C or x") as caught:
         scalefit.fit(read(path), "power-floor")
-    assert "--col D=dataset_gb" in caught.value.hint
+    assert "columns={'D': 'dataset_gb'}" in caught.value.hint
     assert "tokenizer" not in caught.value.hint
     assert "size_name" not in caught.value.hint
 
