@@ -456,5 +456,12 @@ def points(given: list[str] | None) -> tuple[dict[str, float], ...]:
 
 
 def numbers(given: list[str] | None, option: str) -> tuple[float, ...]:
-    """Numbers of a repeatable option."""
+    """Numbers of a repeatable option.
+
+    Raises:
+        InputError: one is no number.
+    """
+    for text in given or ():
+        if "," in text:
+            raise InputError(f"{option}: {text!r} is not one number", f"give each its own {option}")
     return tuple(_number(text, option) for text in given or ())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.numbers import human, per_cent
+from scalefit.core.numbers import counted, human, per_cent
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
@@ -110,7 +110,9 @@ def report(settings: Settings, table: RunTable, manifest: dict[str, Any]) -> Rep
         ],
     }
     sections = (_stage_section(stages, name), _coverage_section(stages, settings))
-    return Report(f"scalefit rollout: {len(stages)} stages", sections, document, manifest=manifest)
+    return Report(
+        f"scalefit rollout: {counted(len(stages), 'stage')}", sections, document, manifest=manifest
+    )
 
 
 def _scales(settings: Settings, table: RunTable) -> tuple[Array, str]:

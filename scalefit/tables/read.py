@@ -52,6 +52,7 @@ _SMALL = 1e-300
 _NO_ROW = np.zeros(1, np.bool_)
 _LOSS_END = 1e150
 _NUMBER_LIKE = re.compile(r"[-+.\s$€£¥]*\d")
+_SHORT_ENOUGH = 100_000
 _LOOKED_AT = 1000  # cells of a column, to see whether it holds words
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
@@ -485,7 +486,12 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
 
 
 def _words_of(opened: Opened, draft: Draft) -> list[str]:
-    """Columns of words among those that hints might offer for a role that none plays."""
+    """Columns of words among those that hints might offer for a role that none plays.
+
+    Of very long tables none is named: a hint is not worth another pass over them.
+    """
+    if draft.used.size > _SHORT_ENOUGH:
+        return []
     unread = [n for n in opened.names if n not in draft.assignment.columns.values()]
     played = {*draft.values}
     if "L" not in played:
