@@ -62,7 +62,7 @@ def pure_error(runs: Observations) -> PureError:
     differences are what the law misses, and must not excuse it.
     """
     pairs, inverse = np.unique(
-        np.stack([_setting(runs), runs.cluster], axis=1), axis=0, return_inverse=True
+        np.stack([setting_of(runs), runs.cluster], axis=1), axis=0, return_inverse=True
     )
     inverse = inverse.ravel()
     # Rows of one cluster at one setting are one run read twice.
@@ -75,7 +75,7 @@ def pure_error(runs: Observations) -> PureError:
     return PureError(sd, df, int((counts > 1).sum()))
 
 
-def _setting(runs: Observations) -> IntArray:
+def setting_of(runs: Observations) -> IntArray:
     """The setting of each row as 0..S-1, shape (n,): inputs of the law and what else was set."""
     parts: list[Array] = [
         np.asarray(np.round(np.log(v), 9), np.float64) for v in runs.inputs.values()
@@ -121,7 +121,7 @@ def groupings(runs: Observations) -> dict[str, IntArray]:
     if "N" in runs.inputs:
         found["N"] = np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1]
     if pure_error(runs).settings:
-        found["setting"] = _setting(runs)
+        found["setting"] = setting_of(runs)
     return {name: np.asarray(label, dtype=np.int64) for name, label in found.items()}
 
 

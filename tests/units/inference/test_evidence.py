@@ -214,3 +214,18 @@ def test_what_is_advised_leaves_out_exactly_the_losses_that_were_read_too_early(
     left = read(path, columns=mapped, where=condition)
     assert left.rows == 8 - early
     assert "schedule-unfinished" not in {n.code for n in left.notes}
+
+
+def test_seeds_that_err_alike_do_not_rule_out_the_right_law():
+    told = [
+        next(
+            one
+            for one in scalefit.compare(
+                seeds(0.003, seed), ["chinchilla", "coupled"]
+            ).comparison.laws
+            if one.fit.law.name == "chinchilla"
+        )
+        for seed in range(12)
+    ]
+    assert max(one.delta for one in told) < 6
+    assert min(one.weight for one in told) > 0.05
