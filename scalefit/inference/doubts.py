@@ -264,7 +264,8 @@ CORRELATED_ROWS = DOUBTS.add(
     Doubt(
         name="correlated-rows",
         severity="note",
-        trigger="residuals of neighbouring rows, or of rows of one run, size or setting, go together",
+        trigger="residuals of neighbouring rows, or of rows of one run, size or setting, go "
+        "together",
         meaning="The rows hold less evidence than their number says, as checkpoints of one curve "
         "do; AICc and weights count the independent runs that they are worth.",
         remedy="Nothing, or name the runs with --col run=NAME.",
