@@ -25,4 +25,9 @@ def __getattr__(name: str) -> Any:
     if name not in _VERBS:
         raise AttributeError(f"module 'scalefit' has no attribute {name!r}")
     module = import_module(f"scalefit.pipeline.{_VERBS[name]}")
-    return getattr(module, "report_of" if name == "report" else name)
+    arguments = import_module("scalefit.pipeline.arguments")
+    verb = arguments.spoken(getattr(module, "report_of" if name == "report" else name))
+    # Found again under this name by other processes, and by us without a detour.
+    verb.__module__, verb.__name__, verb.__qualname__ = __name__, name, name
+    globals()[name] = verb
+    return verb

@@ -15,10 +15,12 @@ from scalefit.cli.options import (
     hear_of_walks,
     numbers,
     points,
-    refuse_overwriting,
+    require_output,
     settings_of,
     shares_data_options,
+    shares_folder_options,
     shares_options,
+    shares_table_options,
 )
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
 
@@ -157,8 +159,7 @@ def predict(
     settings = settings_of(given)
     asked = points(at)
     if at_file is not None:
-        if given["out"] is not None:
-            refuse_overwriting(given["out"], at_file)
+        require_output(given, at_file)
         asked += commands.points_of(at_file)
     if asked:
         settings = replace(settings, predict=replace(settings.predict, at=asked))
@@ -235,7 +236,7 @@ def columns(given: dict[str, Any]) -> None:
 
 
 @app.command()
-@shares_data_options
+@shares_table_options
 def ingest(
     given: dict[str, Any],
     paths: Annotated[
@@ -253,6 +254,7 @@ def ingest(
     if given["out"] is None:
         raise InputError("no file is named for the table", "add -o runs.parquet")
     hear_of_walks(paths)
+    require_output(given, *paths)
     made = reading.ingest(settings_of(given), paths, keep or [])
     write(made, given["out"])
     typer.echo(f"wrote {given['out']}", err=True)
@@ -260,7 +262,7 @@ def ingest(
 
 
 @app.command()
-@shares_options
+@shares_folder_options
 def report(
     given: dict[str, Any],
     at: Annotated[
@@ -287,8 +289,7 @@ def report(
     if budgets:
         settings = replace(settings, optimum=replace(settings.optimum, budgets=budgets))
     outcome = commands.report(replace(settings, i_know=i_know))
-    folder = given["out"] or Path("results")
-    written = commands.write_report(outcome, folder)
+    written = commands.write_report(outcome, given["out"])
     if given["json"]:
         _print_json(outcome)
     else:

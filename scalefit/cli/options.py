@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human, shown
+from scalefit.core.numbers import parse_human
 
 if TYPE_CHECKING:
     from scalefit.config import LawChoice, Settings
@@ -179,7 +179,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                help="Independent unit: run, row, a role or a column.  [run]",
+                help="Independent unit: run, row, setting, a role or a column.  [run]",
                 rich_help_panel=_SURE,
             ),
         ],
@@ -239,7 +239,6 @@ SHARED: dict[str, tuple[Any, Any]] = {
 
 _ABOUT_RUNS = (
     "col", "where", "na", "last", "smooth", "drop_diverged", "reader", "remote", "config", "json",
-    "out",
 )  # fmt: skip
 
 
@@ -248,12 +247,24 @@ def shares_options(command: Callable[..., None]) -> Callable[..., None]:
     return _sharing(command, tuple(SHARED))
 
 
+def shares_folder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that writes a folder, `results` if none is named."""
+    return _sharing(command, tuple(SHARED), folder=Path("results"))
+
+
 def shares_data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The same for a command that fits nothing: only options about the runs and the output."""
+    """The same for a command that fits nothing and only prints: options about the runs."""
     return _sharing(command, _ABOUT_RUNS)
 
 
-def _sharing(command: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
+def shares_table_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that fits nothing and writes a file."""
+    return _sharing(command, (*_ABOUT_RUNS, "out"))
+
+
+def _sharing(
+    command: Callable[..., None], names: tuple[str, ...], folder: Path | None = None
+) -> Callable[..., None]:
     _, *rest = inspect.signature(command).parameters.values()
     own = {p.name for p in rest}
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in rest]
@@ -273,8 +284,7 @@ def _sharing(command: Callable[..., None], names: tuple[str, ...]) -> Callable[.
         shared = {
             name: given.pop(name, default) for name, default in {"runs": None, **unsaid}.items()
         }
-        if shared["out"] is not None and command.__name__ != "report":
-            _check_format(shared["out"])
+        shared |= {"out": shared["out"] or folder, "folder": folder is not None}
         command(shared, **given)
 
     wrapped.__name__ = command.__name__
@@ -282,17 +292,6 @@ def _sharing(command: Callable[..., None], names: tuple[str, ...]) -> Callable[.
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
-
-
-def _check_format(path: Path) -> None:
-    """Refuse a suffix that no format has before the work, not after it.
-
-    Raises:
-        UnknownName: no format has it.
-    """
-    from scalefit.tables.reports import format_for
-
-    format_for(path)
 
 
 def gates(strict: str) -> list[str]:
@@ -362,9 +361,21 @@ def settings_of(given: dict[str, Any]) -> "Settings":
     if settings.jobs < 1:
         raise InputError(f"jobs is {settings.jobs}, must be one or more")
     _refuse_beside_saved(given, settings.runs.path)
-    if given["out"] is not None:
-        refuse_overwriting(given["out"], settings.runs.path, given["config"])
+    require_output(given, settings.runs.path, given["config"])
     return settings
+
+
+def require_output(given: dict[str, Any], *inputs: str | Path | None) -> None:
+    """Refuse, before the work, an output that cannot be written or would take an input's place.
+
+    Raises:
+        InputError: it would, or no format has its suffix.
+        OutputError: it cannot be written.
+    """
+    if given["out"] is not None:
+        from scalefit.tables.reports import require_place
+
+        require_place(given["out"], inputs, folder=given["folder"])
 
 
 _SETTLED = (
@@ -387,26 +398,6 @@ def _refuse_beside_saved(given: dict[str, Any], path: str) -> None:
             f"{', '.join(flags)} cannot change a fit that is saved",
             "leave it out, or name the table of runs to fit anew",
         )
-
-
-def refuse_overwriting(out: Path, *inputs: str | Path | None) -> None:
-    """Refuse to write over what is read, as a report in the folder of its runs might.
-
-    Raises:
-        InputError: the output is an input, or a folder whose files may be.
-    """
-    from scalefit.tables.reports import FORMATS
-
-    made = {suffix for known in FORMATS for suffix in known.suffixes} - {".csv"}
-    for path in (Path(given) for given in inputs if given):
-        if not (path.exists() and out.exists()):
-            continue
-        inside = out.is_dir() and path.parent.samefile(out) and path.suffix.lower() in made
-        if path.samefile(out) or inside:
-            raise InputError(
-                f"-o {shown(str(out))} would write over {shown(str(path))}, which is read",
-                "choose another name" if not inside else "choose another folder",
-            )
 
 
 def _over(base: Any, **given: Any) -> Any:
@@ -465,5 +456,12 @@ def points(given: list[str] | None) -> tuple[dict[str, float], ...]:
 
 
 def numbers(given: list[str] | None, option: str) -> tuple[float, ...]:
-    """Numbers of a repeatable option."""
+    """Numbers of a repeatable option.
+
+    Raises:
+        InputError: one is no number.
+    """
+    for text in given or ():
+        if "," in text:
+            raise InputError(f"{option}: {text!r} is not one number", f"give each its own {option}")
     return tuple(_number(text, option) for text in given or ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 _ALIKE = 0.7  # two slips in a word of six letters, or one in a word of four
 
@@ -21,6 +22,17 @@ class ScalefitError(Exception):
         """Keep the message and the hint apart, so that the door prints them on two lines."""
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it stands, whatever it was made from: other processes hand errors back."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[ScalefitError], told: tuple[Any, ...], kept: dict[str, Any]) -> ScalefitError:
+    error = kind.__new__(kind)
+    error.args = told
+    error.__dict__.update(kept)
+    return error
 
 
 class InputError(ScalefitError):

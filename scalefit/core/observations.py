@@ -24,8 +24,8 @@ class Observations:
         weight: Row weights, shape (n,), >= 0, of mean 1 over those above 0.
         cluster: Independent unit of each row as 0..G-1, shape (n,).
         row: Number of each row in the source, counted from 1 below the header, shape (n,).
-        scale: What distance beyond the data is measured in, shape (n,): the law's only input, or
-            training compute in FLOP where it is known or derivable, else the first input.
+        scale: What distance beyond the data is measured in, shape (n,): training compute in FLOP
+            for laws of N and D where it is known or derivable, else the law's first input.
         scale_name: Role of `scale`, as words use it.
         cluster_name: What was taken for one independent unit: `run`, `row`, a role or a column.
         nats: Whether the loss is a language model's in nats per token, and no training loss.

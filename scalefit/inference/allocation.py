@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
+from scalefit.core.numbers import human
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.prediction import (
+    MOST_SHOWN,
     Band,
     Trust,
     decades_beyond,
@@ -27,7 +30,6 @@ from scalefit.inference.uncertainty import Draws, Interval, interval
 from scalefit.laws.base import Law
 from scalefit.laws.dual import Dual
 
-FLOP_PER_PARAMETER_TOKEN = 6.0
 _SCAN = 161
 _REACH = 18.0  # e-folds of N searched to either side of the square root of C/6
 _HALVINGS = 70
@@ -40,7 +42,7 @@ _FLAT = 1e-9
 _ONE_BUDGET = 0.5  # of log C: runs spread by less have one budget
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Allocation:
     """Compute-optimal settings for m budgets.
 
@@ -91,6 +93,17 @@ class Allocation:
     method: str
     df: float
     average: tuple[tuple[str, float], ...] = ()
+
+    def __repr__(self) -> str:
+        """The first budgets with N* and D*: the whole would fill a screen of arrays."""
+        told = [
+            f"{human(float(budget))} FLOP: refused"
+            if self.trust[k] == "refused"
+            else f"{human(float(budget))} FLOP: N* {human(float(self.N.value[k]))}, "
+            f"D* {human(float(self.D.value[k]))}, {self.trust[k]}"
+            for k, budget in enumerate(self.budget[:MOST_SHOWN])
+        ]
+        return f"Allocation({'; '.join([*told, *['...'] * (self.budget.size > MOST_SHOWN)])})"
 
 
 def allocate(
@@ -148,7 +161,7 @@ def allocate(
     sizes = best_size(law, draws.theta, budgets)
     sound = np.isfinite(sizes).all(axis=1)
     kept = Draws(**{**draws.__dict__, "theta": draws.theta[sound], "number": draws.number[sound]})
-    half = budgets / FLOP_PER_PARAMETER_TOKEN
+    half = budgets / flops.PER_PARAMETER_TOKEN
     n, n_draws = np.exp(estimate), np.exp(sizes[sound])
     d, d_draws = half / n, half / n_draws
     away = decades_beyond(fit.runs, budgets)
@@ -205,7 +218,7 @@ def allocate(
 def _split(law: Law, theta: Array, budgets: Array) -> tuple[Array, Array]:
     """Best N and D for each parameter set and budget, shape (R, m) each."""
     n = np.exp(best_size(law, theta, budgets))
-    return n, budgets / FLOP_PER_PARAMETER_TOKEN / n
+    return n, budgets / flops.PER_PARAMETER_TOKEN / n
 
 
 def refuse_one_line(fit: Fit) -> None:
@@ -247,7 +260,7 @@ def best_size(law: Law, theta: Array, budgets: Array) -> Array:
     """
     if not len(theta):
         return np.empty((0, budgets.size))
-    middle = np.log(budgets / FLOP_PER_PARAMETER_TOKEN) / 2
+    middle = np.log(budgets / flops.PER_PARAMETER_TOKEN) / 2
     offsets = np.linspace(-_REACH, _REACH, _SCAN)
     loss = np.stack(
         [
@@ -288,7 +301,7 @@ def _chord(low: Array, high: Array, below: Array, above: Array) -> Array:
 def _along(law: Law, theta: Array, budgets: Array, u: Array) -> tuple[Array, Array]:
     """Loss and its derivative in log N along the budget line C = 6ND, shape (R, m)."""
     n = np.exp(np.broadcast_to(u, (len(theta), budgets.size)))
-    d = budgets / FLOP_PER_PARAMETER_TOKEN / n
+    d = budgets / flops.PER_PARAMETER_TOKEN / n
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = {name: theta[:, i, None] for i, name in enumerate(law.names)}
         found = law.loss(Dual(n, {0: n}), Dual(d, {0: -d}), **values)

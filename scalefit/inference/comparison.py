@@ -138,7 +138,7 @@ def compare(
         rows = ranked[0].fit.runs.n
         notes += (
             doubts.CORRELATED_ROWS.note(
-                f"neighbouring rows err alike: {rows} rows are worth about {share * rows:.0f} "
+                f"rows that lie together err alike: {rows} rows are worth about {share * rows:.0f} "
                 "independent runs, and AICc and weights count them so"
             ),
         )

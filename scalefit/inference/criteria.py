@@ -8,6 +8,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import median
+from scalefit.inference.evidence import setting_of
 from scalefit.inference.fitting import Fit
 
 STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it
@@ -79,7 +80,7 @@ def _rows(fit: Fit) -> int:
 def effective_share(fits: Sequence[Fit]) -> float:
     """How much of an independent run each row is worth, in the mean over laws.
 
-    Counted are rows of one cluster or of one model size that err alike, and for laws of one input
+    Counted are rows of one cluster, size or setting that err alike, and for laws of one input
     neighbours along it that do (only where their order is no chance, p <= 0.01).
 
     Source: Kish 1965 (design effect 1 + (m - 1) rho); Bartlett 1946 (n (1 - r)/(1 + r)).
@@ -98,13 +99,14 @@ def _along_the_scale(fit: Fit) -> float:
 
 
 def _design_effect(fit: Fit) -> float:
-    """What errors shared within clusters, or by runs of one size, cost: 1 where there are none."""
+    """What errors shared within clusters, by runs of one size or of one setting, cost; else 1."""
     runs = fit.runs
     labels = [runs.cluster] if 1 < runs.clusters < runs.n else []
-    if "N" in runs.inputs and len(fit.law.inputs) > 1:
-        size = np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1]
-        if _FEWEST_SIZES <= size.max() + 1 < runs.n:
-            labels.append(size)
+    if len(fit.law.inputs) > 1:
+        alike = [setting_of(runs)]
+        if "N" in runs.inputs:
+            alike.append(np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1])
+        labels += [group for group in alike if _FEWEST_SIZES <= group.max() + 1 < runs.n]
     return max((_shared(log_residual(fit), label) for label in labels), default=1.0)
 
 

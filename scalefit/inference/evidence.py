@@ -61,13 +61,8 @@ def pure_error(runs: Observations) -> PureError:
     Runs that differ in what the law does not look at, such as unique tokens, are no repeats: their
     differences are what the law misses, and must not excuse it.
     """
-    logs = (np.log(v) for v in runs.inputs.values())
-    parts: list[Array] = [np.asarray(np.round(log, 9), np.float64) for log in logs]
-    if "setting" in runs.beside:
-        parts.append(runs.beside["setting"])
-    _, setting = np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)
     pairs, inverse = np.unique(
-        np.stack([setting.ravel(), runs.cluster], axis=1), axis=0, return_inverse=True
+        np.stack([setting_of(runs), runs.cluster], axis=1), axis=0, return_inverse=True
     )
     inverse = inverse.ravel()
     # Rows of one cluster at one setting are one run read twice.
@@ -78,6 +73,17 @@ def pure_error(runs: Observations) -> PureError:
     squares = float(((loss - mean[pairs[:, 0]]) ** 2).sum())
     sd = float(np.sqrt(squares / df)) if df else float("nan")
     return PureError(sd, df, int((counts > 1).sum()))
+
+
+def setting_of(runs: Observations) -> IntArray:
+    """The setting of each row as 0..S-1, shape (n,): inputs of the law and what else was set."""
+    parts: list[Array] = [
+        np.asarray(np.round(np.log(v), 9), np.float64) for v in runs.inputs.values()
+    ]
+    if "setting" in runs.beside:
+        parts.append(runs.beside["setting"])
+    _, setting = np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)
+    return np.asarray(setting.ravel(), dtype=np.int64)
 
 
 def kinship(by: str, residual: Array, label: IntArray) -> Kinship | None:
@@ -102,7 +108,11 @@ def kinship(by: str, residual: Array, label: IntArray) -> Kinship | None:
 
 
 def groupings(runs: Observations) -> dict[str, IntArray]:
-    """Ways in which rows may share an error: by cluster, group, model size; each shape (n,)."""
+    """Ways in which rows may share an error, each shape (n,).
+
+    By cluster, group, setting and model size: what all runs of one setting have in common is the
+    law's miss there, and no number of seeds averages it out.
+    """
     found = {}
     if runs.clusters < runs.n:
         found[runs.cluster_name] = runs.cluster
@@ -110,6 +120,8 @@ def groupings(runs: Observations) -> dict[str, IntArray]:
         found["group"] = runs.beside["group"].astype(np.int64)
     if "N" in runs.inputs:
         found["N"] = np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1]
+    if pure_error(runs).settings:
+        found["setting"] = setting_of(runs)
     return {name: np.asarray(label, dtype=np.int64) for name, label in found.items()}
 
 

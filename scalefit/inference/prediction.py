@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import decades_of, human
+from scalefit.core.numbers import counted, decades_of, human
 from scalefit.core.observations import Array, Observations
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -20,6 +21,7 @@ from scalefit.inference.uncertainty import Draws, Interval, interval
 from scalefit.laws.base import Law
 
 Trust = Literal["inside", "near", "far", "speculative", "refused"]
+MOST_SHOWN = 3  # points or budgets, where a whole answer is shown in a line
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Band:
     share: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Predictions at m points.
 
@@ -71,6 +73,19 @@ class Prediction:
     df: float
     average: tuple[tuple[str, float], ...] = ()
 
+    def __repr__(self) -> str:
+        """The first points with loss and headline: the whole would fill a screen of arrays."""
+        ends = self.band.headline
+        told = [
+            self.trust[k]
+            if self.trust[k] == "refused"
+            else f"{human(float(loss), 4)} [{human(float(ends.low[k]), 4)}, "
+            f"{human(float(ends.high[k]), 4)}] {self.trust[k]}"
+            for k, loss in enumerate(self.band.loss[:MOST_SHOWN])
+        ]
+        more = ["..."] * (self.scale.size > MOST_SHOWN)
+        return f"Prediction({counted(self.scale.size, 'point')}: {'; '.join(told + more)})"
+
 
 def predict(
     fit: Fit,
@@ -90,14 +105,14 @@ def predict(
         error: The law's error at one decade.
         points: Every input of the law to values of shape (m,), positive.
         level: Of the intervals.
-        scale: Compute of each point, shape (m,); 6ND or the only input if not given.
+        scale: Compute of each point, shape (m,); 6ND if it is not given or counted otherwise.
         i_know: Answer even further beyond the data than the data span.
 
     Raises:
         InputError: an input is missing or not positive.
     """
     values = _checked(fit, points)
-    where = scale if scale is not None else point_scale(fit.runs, values)
+    where = point_scale(fit.runs, values, scale)
     away = decades_beyond(fit.runs, where)
     band = loss_band(fit, draws, error, values, away, level)
     notes = tuple(_row_notes(fit.runs, values, where, away, k, i_know) for k in range(where.size))
@@ -145,11 +160,19 @@ def _checked(fit: Fit, points: Mapping[str, Array]) -> dict[str, Array]:
     return values
 
 
-def point_scale(runs: Observations, points: Mapping[str, Array]) -> Array:
-    """Compute of each point by 6ND, or the law's only input."""
-    if runs.scale_name == "C" and "N" in points and "D" in points:
-        return np.asarray(6.0 * points["N"] * points["D"])
-    return np.asarray(next(iter(points.values())))
+def point_scale(
+    runs: Observations, points: Mapping[str, Array], given: Array | None = None
+) -> Array:
+    """Where points (m,) stand on the scale of the runs: the compute given if it is near 6ND.
+
+    Else 6ND itself, as the compute of the runs was turned into; without compute the first input.
+    """
+    if runs.scale_name != "C" or not {"N", "D"} <= points.keys():
+        return np.asarray(next(iter(points.values())))
+    counted = flops.six_nd(points["N"], points["D"])
+    if given is None:
+        return counted
+    return np.where(flops.agrees(points["N"], points["D"], given), given, counted)
 
 
 def loss_band(

@@ -19,6 +19,8 @@ DISTANCES: Mapping[str, tuple[float, float]] = {
     "0.5 to 1.5 decades": (0.5, 1.5),
     "beyond 1.5 decades": (1.5, np.inf),
 }
+# A standard error of the log loss: a factor of 22,000 either way says nothing of a loss.
+BOUNDLESS = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Score:
         mean_error: Actual less forecast.
         z: Root mean square of error over standard error, if the law is exactly right: near 1 if
             the intervals that trust the law mean what they say.
-        crps: Mean continuous ranked probability score of those forecasts as normal laws.
+        crps: Mean continuous ranked probability score of those forecasts as normal laws; nan if
+            one of them had no bounds, for the mean would be of that one alone.
         coverage: Share inside the interval that trusts the law.
+        boundless: How many had a standard error as good as infinite.
     """
 
     forecasts: int
@@ -41,21 +45,24 @@ class Score:
     z: float
     crps: float
     coverage: float
+    boundless: int
 
 
 def score(told: Forecasts, level: float) -> Score:
     """Scores of all the forecasts; nan where there are none."""
     if not told.count:
         nan = float("nan")
-        return Score(0, nan, nan, nan, nan, nan)
+        return Score(0, nan, nan, nan, nan, nan, 0)
     se = np.sqrt(np.maximum(told.variance, 1e-300))
+    wild = ~(se <= BOUNDLESS)
     return Score(
         forecasts=told.count,
         rmse=float(np.sqrt(np.mean(told.error**2))),
         mean_error=float(np.mean(told.error)),
         z=float(np.sqrt(np.mean((told.error / se) ** 2))),
-        crps=float(np.mean(crps_normal(told.error, se))),
+        crps=float("nan") if wild.any() else float(np.mean(crps_normal(told.error, se))),
         coverage=told.coverage(level),
+        boundless=int(wild.sum()),
     )
 
 

@@ -1,19 +1,102 @@
-"""What users of the library hand over, checked where it comes in: a slip is told in their words."""
+"""What users of the library hand over, checked where it comes in: a slip is told in their words.
+
+Messages are written once, in the words of the command line; whoever calls a verb in Python reads
+them in the words of Python.
+"""
 
 from __future__ import annotations
 
+import functools
 import numbers
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from scalefit.core.errors import InputError
+from scalefit.core.errors import InputError, ScalefitError
 from scalefit.core.numbers import parse_human, shown
 from scalefit.core.observations import Array
 from scalefit.laws.base import Law
 from scalefit.laws.text import named
 from scalefit.tables.runs import RunTable
+
+# Of a value: what is quoted, and what holds no space; a comma only before a further pair.
+_VALUE = r"""(?:'[^']*'|"[^"]*"|[^\s,;()'"]|,(?=\w+=))+"""
+# A command stays as it is; else a flag, and what may be its value.
+_FLAG = re.compile(
+    rf"scalefit [a-z]+ [^;,()]*|--(?P<flag>[a-z][a-z-]*)(?:(?P<space> )(?P<value>{_VALUE}))?"
+)
+_SWITCHES = frozenset({"last", "drop-diverged", "remote", "i-know", "allow-unconverged"})
+_PAIRED = {"col": "columns", "fix": "fix", "bound": "bound", "at": ""}
+_LISTED = frozenset({"na", "keep"})
+_COUNTED = frozenset({"smooth", "level", "draws", "seed", "jobs"})
+_NAMED = frozenset({"law", "x", "objective", "interval", "cluster", "solver", "reader"})
+# After a flag that stands for itself the sentence goes on.
+_WORDS = frozenset({"and", "or", "at", "is", "has", "needs", "to"})
+
+
+def spoken(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb with its errors in the words of Python."""
+
+    @functools.wraps(verb)
+    def said(*given: Any, **named: Any) -> Any:
+        try:
+            return verb(*given, **named)
+        except ScalefitError as error:
+            error.args = (in_python(str(error)),)
+            error.hint = in_python(error.hint)
+            raise
+
+    return said
+
+
+def in_python(text: str) -> str:
+    """A message with the arguments of Python in place of the flags of the command line.
+
+    >>> in_python("leave such rows out: --where 'N > 0', or ask for it: --col N=params")
+    "leave such rows out: where='N > 0', or ask for it: columns={'N': 'params'}"
+    >>> in_python("leave out --fix or --bound, see scalefit explain at-bound")
+    'leave out fix or bound, see scalefit explain at-bound'
+    """
+    return _FLAG.sub(_argument, text).replace("} columns={", ", ")
+
+
+def _argument(found: re.Match[str]) -> str:
+    flag, written = found["flag"], found["value"] or ""
+    if flag is None:
+        return found[0]
+    name = _PAIRED.get(flag, flag.replace("-", "_"))
+    rest = f"{found['space'] or ''}{written}"
+    if flag in _SWITCHES:
+        return f"{name}=True{rest}"
+    bare = written.rstrip(".:?")
+    tail = written[len(bare) :]
+    try:
+        value = "".join(shlex.split(bare))
+    except ValueError:
+        return found[0]
+    if flag in _PAIRED and "=" in value:
+        pairs = [value] if flag == "col" else value.split(",")
+        told = ", ".join(_pair(flag, *pair.split("=", 1)) for pair in pairs if "=" in pair)
+        return f"{name}={{{told}}}{tail}" if name else f"{{{told}}}{tail}"
+    if flag in _LISTED and value:
+        return f"{name}=[{value!r}]{tail}"
+    quoted = flag == "where" and bare[:1] in {"'", '"'}
+    if quoted or (flag in _NAMED and value and value not in _WORDS):
+        return f"{name}={value!r}{tail}"
+    if flag in _COUNTED and re.fullmatch(r"[\d.]+", value):
+        return f"{name}={value}{tail}"
+    known = name and flag in {*_PAIRED, *_LISTED, *_COUNTED, *_NAMED, "where"}
+    return f"{name}{rest}" if known else found[0]
+
+
+def _pair(flag: str, name: str, value: str) -> str:
+    """A name and its value, as Python writes them: placeholders as they are, columns quoted."""
+    if flag == "bound":
+        value = f"({value.replace(':', ', ')})"
+    return f"{name!r}: {value!r}" if flag == "col" else f"{name!r}: {value}"
 
 
 def kind(value: object) -> str:
@@ -99,6 +182,17 @@ def number(what: str, value: object) -> float:
     return float(value)
 
 
+def name(what: str, value: object, example: str) -> str:
+    """A name as one.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{what} is {kind(value)}, must be a name", f"write {example}")
+    return value
+
+
 def whole(what: str, value: object, least: int = 0) -> int:
     """A whole number of at least so much.
 
@@ -122,8 +216,10 @@ def values(what: str, given: Any) -> Array:
         found = np.atleast_1d(np.asarray(given))
         if found.dtype.kind in "US":
             return np.array([parse_human(word) for word in found.tolist()])
+        if found.dtype.kind in "bc":
+            raise TypeError("NumPy would make numbers of them")
         found = found.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"{what} is {shown(repr(given))}, must be numbers", "write them as 7e9, or '7B'"
         ) from None

@@ -39,14 +39,14 @@ from scalefit.pipeline.reading import with_excluded
 from scalefit.pipeline.steps import Estimate
 from scalefit.tables.columns import ROLES, assign, convert
 from scalefit.tables.doctor import examine
-from scalefit.tables.reports import Report, Section
+from scalefit.tables.reports import Report, Section, require_place
 from scalefit.tables.reports.json import document_text
 from scalefit.tables.runs import RunTable, split
 from scalefit.tables.select import select
 
 _FALLBACK = "chinchilla"
 _MOST_EXAMINED = 200_000  # beyond it an examination takes longer than a fit; check still does it
-_ROLES_BY_NAME = frozenset({"row", "size", *ROLES})
+_ROLES_BY_NAME = frozenset({"row", "size", "setting", *ROLES})
 _INTERRUPTED = 130
 _SHAPES_NUMBERS = ("numpy", "scipy", "pyarrow")
 
@@ -300,8 +300,10 @@ def report_of(
         OutputError: a file could not be written.
     """
     arguments.require_runs(runs)
-    if isinstance(at, Mapping):
-        raise InputError("at is one point, must be a list of points", "write at=[{...}]")
+    if not isinstance(folder, str | Path):
+        raise InputError(f"the folder is {arguments.kind(folder)}, must be a path", "as 'results'")
+    if isinstance(at, Mapping) or not all(isinstance(point, Mapping) for point in at):
+        raise InputError("at must be a list of points", "write at=[{'N': 7e9, 'D': 1.4e11}]")
     settings = Settings(
         seed=arguments.whole("seed", seed),
         fit=FitSettings(laws=(LawChoice(law, x),) if law else (), objective=objective),
@@ -313,6 +315,7 @@ def report_of(
             tuple(arguments.values("budgets", budgets).tolist()) if np.size(budgets) else ()
         ),
     )
+    require_place(Path(folder), [runs.source], folder=True)
     return write_report(report(settings, runs), Path(folder))
 
 
@@ -626,7 +629,10 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
                 "several laws are named, but one is needed",
                 "choose one with --law, or rank them with scalefit compare",
             )
-        settings = replace(settings, fit=replace(settings.fit, laws=settings.fit.laws[:1]))
+        first = settings.fit.laws[0]
+        takes = named(first.name).inputs == ("x",)
+        alone = replace(first, x=first.x if takes else "")
+        settings = replace(settings, fit=replace(settings.fit, laws=(alone,)))
     found = _estimates(settings, table)
     if settings.fit.named:
         wanted = named(settings.fit.named[0].name).name

@@ -289,6 +289,7 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
     laws: list[dict[str, Any]] = []
     for ranked in compared.comparison.laws:
         fit, told = ranked.fit, ranked.forecasts
+        whole = score(told, level)
         laws.append(
             {
                 "law": fit.law.name,
@@ -312,10 +313,11 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                     "forecasts": told.count,
                     "rmse": number(ranked.rmse),
                     "mean_error": number(told.error.mean()) if told.count else None,
-                    "coverage": number(told.coverage(level)),
+                    "coverage": number(whole.coverage),
                     "level": level,
-                    "z": number(score(told, level).z),
-                    "crps": number(score(told, level).crps),
+                    "z": number(whole.z),
+                    "crps": number(whole.crps),
+                    "boundless": whole.boundless,
                     "by_distance": _by_distance(told, level),
                 },
                 "leave_one_out": _by_distance(ranked.left_out, level),
@@ -339,7 +341,7 @@ def compare_document(compared: Compared, seed: int, level: float) -> dict[str, A
                 "weight": 0.0,
                 "extrapolation": {
                     "forecasts": 0, "rmse": None, "mean_error": None, "coverage": None,
-                    "level": level, "z": None, "crps": None, "by_distance": [],
+                    "level": level, "z": None, "crps": None, "boundless": 0, "by_distance": [],
                 },
                 "leave_one_out": [],
                 "leave_one_group_out": [],
@@ -362,7 +364,10 @@ def _by_distance(told: Forecasts | None, level: float) -> list[dict[str, Any]]:
     if told is None:
         return []
     return [
-        {"distance": words, **{k: number(v) for k, v in one.__dict__.items()}}
+        {
+            "distance": words,
+            **{k: v if isinstance(v, int) else number(v) for k, v in vars(one).items()},
+        }
         for words, one in score_by_distance(told, level).items()
     ]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.numbers import per_cent, shown
+from scalefit.core.numbers import counted, per_cent, shown
 from scalefit.core.observations import Array
 from scalefit.core.sorting import median
 from scalefit.inference.prediction import Prediction
@@ -308,7 +308,8 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
     )  # fmt: skip
     return Section(
         name="holdout",
-        heading=f"{len(groups)} groups, {total} rows with {held.column} = {held.value} held out",
+        heading=f"{counted(len(groups), 'group')}, {counted(total, 'row')} with {held.column} = "
+        f"{held.value} held out",
         header=(
             "law", "median", "mean", "best", "far", "beyond", "against", "covered", "width",
         ),
@@ -323,7 +324,7 @@ def _standing_section(found: Sequence[Standing], groups: Sequence[Group], held: 
             "the fixed law of least median error. Covered: rows inside the headline interval; "
             "width: its median half-width.",
             *(
-                f"{s.law} has no score in {len(groups) - s.groups} groups."
+                f"{s.law} has no score in {counted(len(groups) - s.groups, 'group')}."
                 for s in found
                 if s.groups < len(groups)
             ),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
-from scalefit.core.numbers import human, per_cent
+from scalefit.core.numbers import counted, human, per_cent
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
@@ -110,7 +110,9 @@ def report(settings: Settings, table: RunTable, manifest: dict[str, Any]) -> Rep
         ],
     }
     sections = (_stage_section(stages, name), _coverage_section(stages, settings))
-    return Report(f"scalefit rollout: {len(stages)} stages", sections, document, manifest=manifest)
+    return Report(
+        f"scalefit rollout: {counted(len(stages), 'stage')}", sections, document, manifest=manifest
+    )
 
 
 def _scales(settings: Settings, table: RunTable) -> tuple[Array, str]:
@@ -258,10 +260,15 @@ def _stage_section(stages: Sequence[Stage], name: str) -> Section:
     table = pa.table(
         {
             "cut": pa.array([cut for cut, _ in told], pa.float64()),
+            "row": pa.array([one.row for _, one in told], pa.int64()),
+            # A bound that is infinite is none.
             **{
-                key: [getattr(one, key) for _, one in told]
-                for key in ("row", "scale", "decades", "loss", "predicted", "low", "high", "inside")
+                key: pa.array(
+                    [documents.number(getattr(one, key)) for _, one in told], pa.float64()
+                )
+                for key in ("scale", "decades", "loss", "predicted", "low", "high")
             },
+            "inside": pa.array([one.inside for _, one in told], pa.bool_()),
         }
     )
     return Section(

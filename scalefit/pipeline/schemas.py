@@ -119,7 +119,14 @@ _SPLIT = _object(
 )  # fmt: skip
 _GATE = _object({"gate": _TEXT, "passed": _TRUTH, "detail": _TEXT})
 _EXTRAPOLATION = _object(
-    {"forecasts": _COUNT, "rmse": _MAYBE, "mean_error": _MAYBE, "coverage": _SHARE}
+    {
+        "forecasts": _COUNT,
+        "rmse": _MAYBE,
+        "mean_error": _MAYBE,
+        "coverage": _SHARE,
+        "crps": _MAYBE,
+        "boundless": _COUNT,
+    }
 )
 _RANKED = _object(
     {

@@ -198,6 +198,7 @@ def read(source: str | Path | Any, **settings: Any) -> RunTable:
     Raises:
         InputError: the file or a value in it is wrong.
     """
+    arguments.whole("smooth", settings.get("smooth", 0))
     return read_table(source, **settings)
 
 
@@ -227,8 +228,8 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     if not present:
         raise InputError(
             "no column plays N, D, C or x, so no law has anything to go by",
-            f"{inputs_to_map(table.unread, table.table.column_names)}; scalefit columns RUNS lists "
-            "what is not used",
+            f"{inputs_to_map(table.offered, table.table.column_names)}; "
+            "scalefit columns RUNS lists what is not used",
         )
     raise InputError(
         f"{law.name} is a law of one input, and the runs have {', '.join(present)}",
@@ -262,7 +263,7 @@ def fit(
         interval: Name of an interval method, or a method.
         level: Of the intervals, such as 0.95.
         draws: Replicates, for methods that draw.
-        cluster: Independent unit: `run`, `row`, a role or a kept column.
+        cluster: Independent unit: `run`, `row`, `setting`, a role or a kept column.
         fix: Parameters held at a value.
         bound: Parameters kept between two values.
         solver: `scalefit`, `scipy` or `lmfit`.
@@ -277,13 +278,17 @@ def fit(
     chosen = arguments.law_of(law)
     check_level(arguments.number("level", level))
     arguments.whole("seed", seed)
+    arguments.whole("jobs", jobs, 1)
+    arguments.name("x", x, "x='C'")
+    arguments.name("solver", solver, "solver='scipy'")
     arguments.held(fix, bound)
-    roles = roles_for(chosen, runs, x)
-    if not isinstance(cluster, str):
+    if x and chosen.inputs != ("x",):
         raise InputError(
-            f"the cluster is {arguments.kind(cluster)}, must be a name",
-            "write run, row, size, a role or a column",
+            f"{chosen.name} is a law of {', '.join(chosen.inputs)}: there is no input to choose",
+            "leave out --x, or take a law of one input, such as power-floor",
         )
+    roles = roles_for(chosen, runs, x)
+    arguments.name("the cluster", cluster, "run, row, size, a role or a column")
     observations = select(runs, roles, cluster=cluster)
     goal = _objective(objective)
     method = method_named(interval, draws) if isinstance(interval, str) else interval
@@ -350,7 +355,8 @@ def estimate(
     return fit(
         table,
         choice.name,
-        x=choice.x,
+        # Beside laws of one input others go by their own.
+        x=choice.x if len(laws) == 1 or named(choice.name).inputs == ("x",) else "",
         objective=settings.fit.objective,
         interval=settings.uncertainty.name,
         level=settings.uncertainty.level,
@@ -483,16 +489,13 @@ def predict(
                 "give " + ",".join(f"{role}=VALUE" for role in estimate.roles.values()),
             )
     values = {named.get(key, key): value for key, value in given.items()}
-    scale = values.get("C") if "C" not in estimate.law.inputs else None
-    if estimate.fit.runs.scale_name != "C":
-        scale = None
     return predictions.predict(
         estimate.fit,
         estimate.draws,
         estimate.law_error,
         {name: values[name] for name in estimate.law.inputs if name in values},
         level=estimate.level,
-        scale=scale,
+        scale=values.get("C"),
         i_know=i_know,
     )
 
@@ -619,14 +622,20 @@ def compare(
     """
     arguments.require_runs(runs)
     arguments.held(fix, bound)
-    if isinstance(laws, str | Law):
+    if not isinstance(laws, Sequence) or isinstance(laws, str):
         raise InputError("one law cannot be compared", "give a list of two or more")
+    arguments.name("x", x, "x='C'")
     if rank not in comparisons.RANKS:
         raise UnknownName("ranking", rank, comparisons.RANKS)
     chosen: list[tuple[Law, str]] = [
-        (arguments.law_of(law[0]), law[1]) if isinstance(law, tuple) else (arguments.law_of(law), x)
+        (arguments.law_of(law[0]), arguments.name("x", law[-1], "('power', 'C')"))
+        if isinstance(law, tuple) and len(law) == 2
+        else (arguments.law_of(law), x)
         for law in laws
     ] or [(law, x) for law in suitable(runs, x)]  # fmt: skip
+    for one in chosen:
+        if sum(one[0].name == law.name and one[1] == axis for law, axis in chosen) > 1:
+            raise InputError(f"{one[0].name} is named twice", "name each law once")
     if len(chosen) < 2:
         raise InputError("one law cannot be compared", "name two or more with --law NAME")
     goal = _objective(objective)

@@ -18,7 +18,7 @@ from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked, trimmed_rms
 from scalefit.inference.forecasts import Forecasts, LawError, noise_of
 from scalefit.inference.prediction import Prediction
-from scalefit.inference.scores import Score, score, score_by_distance
+from scalefit.inference.scores import BOUNDLESS, Score, score, score_by_distance
 from scalefit.inference.uncertainty import Draws, Interval
 from scalefit.pipeline import diagnosis
 from scalefit.pipeline.steps import Compared, Estimate
@@ -478,11 +478,14 @@ def leave_group_out_section(compared: Compared, level: float) -> Section | None:
 def _left_out(
     unit: str, laws: Mapping[str, Forecasts | None], level: float, which: str = ""
 ) -> Section:
-    rows = [
-        (name, words.removesuffix(" decades"), *_score_cells(part))
+    scored = [
+        (name, words, part)
         for name, told in laws.items()
         if told is not None
         for words, part in score_by_distance(told, level).items()
+    ]
+    rows = [
+        (name, words.removesuffix(" decades"), *_score_cells(part)) for name, words, part in scored
     ]
     header = ("law", "decades", *_SCORES)
     return Section(
@@ -491,7 +494,10 @@ def _left_out(
         header=header if rows else (),
         rows=tuple(rows),
         numeric=frozenset(range(2, len(header))),
-        footer=(f"Each {unit} forecast from all the others{which}; columns as above.",)
+        footer=(
+            f"Each {unit} forecast from all the others{which}; columns as above.",
+            *_boundless_words(part for _, _, part in scored),
+        )
         if rows
         else (f"Too few {unit}s to leave one out.",),
     )
@@ -500,13 +506,24 @@ def _left_out(
 _SCORES = ("forecasts", "error", "mean", "z", "CRPS", "covered")
 
 
+def _boundless_words(scores: Iterable[Score]) -> tuple[str, ...]:
+    """Why there is no CRPS in some row."""
+    if not any(one.boundless for one in scores):
+        return ()
+    return (
+        f"CRPS none: the standard error of a forecast has no bounds (above {per_cent(BOUNDLESS)} "
+        "of the loss), for what was left of the runs does not tell the law's parameters apart; "
+        "such a forecast counts as covered.",
+    )
+
+
 def _score_cells(one: Score) -> tuple[str, ...]:
     return (
         str(one.forecasts),
         per_cent(one.rmse),
         per_cent(one.mean_error, "+"),
         f"{one.z:.2g}",
-        per_cent(one.crps),
+        "none" if one.boundless else per_cent(one.crps),
         f"{100 * one.coverage:.0f} %",
     )
 
@@ -605,6 +622,7 @@ def _forecast_section(compared: Compared, level: float) -> Section:
             "relative to the loss; mean: actual less forecast; z: error in standard errors, 1 if "
             "the law's own interval is honest; CRPS: lower is better; covered: share inside the "
             f"{100 * level:g} % interval that trusts the law.",
+            *_boundless_words(score(r.forecasts, level) for r in compared.comparison.laws),
         )
         if rows
         else ("Too few budgets to leave the largest out: no forecast could be scored.",),
@@ -616,20 +634,20 @@ def _or_dash(value: float, form: str) -> str:
 
 
 def forecast_table(compared: Compared) -> pa.Table:
-    """Every forecast of every law, one row each."""
+    """Every forecast of every law, one row each; no `se` where it has no bounds."""
     names, columns = [], []
     for one in compared.comparison.laws:
         told = one.forecasts
         names += [one.fit.law.name] * told.count
-        columns.append(
-            np.stack([told.cut, told.scale, told.decades, told.error, np.sqrt(told.variance)])
-        )
+        se = np.sqrt(told.variance)
+        se = np.where(se <= BOUNDLESS, se, np.nan)
+        columns.append(np.stack([told.cut, told.scale, told.decades, told.error, se]))
     joined = np.concatenate(columns, axis=1) if columns else np.empty((5, 0))
     return pa.table(
         {
             "law": pa.array(names, pa.string()),
             **{
-                name: pa.array([float(v) for v in joined[k]], pa.float64())
+                name: _column(joined[k])
                 for k, name in enumerate(("cut", "scale", "decades", "error", "se"))
             },
         }

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
-from scalefit.core.sorting import median
 from scalefit.tables import units
 from scalefit.tables.doubts import (
     BITS_PER_BYTE,
@@ -131,6 +131,8 @@ ROLES: Mapping[str, Role] = {
 
 # Without these a row says nothing about a law, so a blank in them leaves the row out.
 CORE = ("N", "D", "C", "L", "x")
+# Any of these is something for a law to go by.
+BUDGETED = ("N", "D", "C")
 # What else is chosen for a run beside its scale: runs that differ in it are no repeats.
 ALSO_SET = ("U", "lr", "batch", "width", "depth", "group")
 _SAME_AS_L = ("loss", "y")
@@ -218,31 +220,35 @@ def find(name: str, names: Sequence[str], why: str) -> str:
 
 
 def missing(role: str, names: Sequence[str]) -> InputError:
-    """The error that no column plays `role`, with the columns that might."""
-    part = ROLES.get(role, Role(role, "an input of the law", words=(role.casefold(),)))
-    likely = _hinted(part, names)
+    """The error that no column plays `role`, with those of the columns `names` that might."""
+    part = ROLES.get(role, Role(role, "an input of the law"))
+    likely = hinted(role, names)
     alike = [name for name in names if name.casefold() == role.casefold()]
     candidates = list(dict.fromkeys([*alike, *likely]))
     message = f"no column plays the role {role} ({part.meaning})"
     if candidates:
         listed = ", ".join(repr(shown(name)) for name in candidates[:5])
         return InputError(f"{message}; perhaps {listed}", f"type {flag(role, candidates[0])}")
+    if not names:
+        return InputError(message, f"add one, and call it {role}")
     listed = ", ".join(shown(name, 40) for name in names[:8])
     return InputError(message, f"type --col {role}=NAME with one of: {listed}")
 
 
-def _hinted(role: Role, names: Sequence[str]) -> list[str]:
-    return [name for name in names if any(word in name.casefold() for word in role.words)]
+def hinted(role: str, names: Sequence[str]) -> list[str]:
+    """The columns whose names hint at a role, or at an input of a law that is called so."""
+    words = ROLES[role].words if role in ROLES else (role.casefold(),)
+    return [name for name in names if any(word in name.casefold() for word in words)]
 
 
 def inputs_to_map(unread: Sequence[str], present: Collection[str]) -> str:
     """What to type where no column plays an input: the likely columns, else which others there are.
 
     Args:
-        unread: Names of columns that play no role.
+        unread: Names of columns of numbers that play no role.
         present: Roles that are played.
     """
-    likely = {role: _hinted(ROLES[role], unread) for role in ("N", "D", "C")}
+    likely = {role: hinted(role, unread) for role in BUDGETED}
     words = " ".join(flag(role, found[0]) for role, found in likely.items() if found)
     others = curve_inputs(present)
     along = f", or take a curve of another with --x {others[0]}" if others else ""
@@ -315,7 +321,7 @@ def derive(values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, str
 # In this order: what was counted comes before what is only approximated.
 _RULES: tuple[tuple[str, tuple[str, ...], str, Callable[..., Array]], ...] = (
     ("D", ("N", "step", "batch"), "steps x tokens per step", lambda _, step, batch: step * batch),
-    ("C", ("N", "D"), "6ND", lambda N, D: 6 * N * D),
+    ("C", ("N", "D"), "6ND", flops.six_nd),
     ("N", ("C", "D"), "6ND", lambda C, D: C / (6 * D)),
     ("D", ("C", "N"), "6ND", lambda C, N: C / (6 * N)),
 )
@@ -342,15 +348,17 @@ def derivations(rules: Mapping[str, str]) -> tuple[Note, ...]:
 
 def against_6nd(N: Array, D: Array, C: Array) -> tuple[Note, ...]:
     """A note if the given compute is not 6 N D within 20 % in the median row."""
-    if not N.size:
+    ratio, off = flops.against_six_nd(N, D, C)
+    if ratio == 1:
         return ()
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        ratios = C / (6 * N * D)
-    ratio, off = float(median(ratios)), float(median(np.abs(ratios - 1)))
-    if off <= 0.2:
-        return ()
-    told = f"C is {human(ratio)} times 6 N D in the median row (|C/6ND - 1| = {human(off)})"
-    return (COMPUTE_NOT_6ND.note(f"{told}; C is used as given"),)
+    times = human(ratio)
+    return (
+        COMPUTE_NOT_6ND.note(
+            f"C is {times} times 6ND in the median row (|C/6ND - 1| = {human(off)}): with a law of "
+            f"N and D, budgets and distances are counted as 6ND, so divide a budget counted "
+            f"like C by {times}; a law of C alone takes C as given"
+        ),
+    )
 
 
 def size_definition(column: str) -> str:

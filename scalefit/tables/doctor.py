@@ -53,6 +53,7 @@ class _Chart:
         copies: For each row, whether an earlier one agrees with it in every column.
         metric: Name of the column that plays L.
         unread: Columns of the source that were not read.
+        offered: Those of them that may hold numbers.
         surface: Residuals of log loss from a smooth robust surface and the variance share that
             an ordinary one explains; None where there is too little to draw it from.
     """
@@ -67,6 +68,7 @@ class _Chart:
     copies: Mask
     metric: str
     unread: tuple[str, ...]
+    offered: tuple[str, ...]
     surface: tuple[Array, float] | None
 
     def rows(self, where: Mask | IntArray, most: int = 8) -> str:
@@ -123,6 +125,7 @@ def _chart(runs: RunTable) -> _Chart:
         copies=_copies(runs),
         metric=runs.columns.get("L", ""),
         unread=runs.unread,
+        offered=runs.offered,
         surface=None,
     )
     return _Chart(**{**vars(chart), "surface": _surface(chart)})
@@ -191,9 +194,19 @@ def _standard(values: Array) -> Array:
     return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0), np.float64)
 
 
-def _spread(residual: Array) -> float:
-    """Standard deviation of the bulk, from the median absolute deviation."""
-    return 1.4826 * float(median(np.abs(residual - median(residual))))
+def _spread(residual: Array, terms: int = 0) -> float:
+    """Standard deviation of the bulk, from the median absolute deviation.
+
+    Least absolute deviations go through as many rows as the surface has terms, which so say
+    nothing of the scatter: the smallest are left out.
+    """
+    off = np.sort(np.abs(residual - median(residual)))
+    return 1.4826 * float(median(off[terms:]))
+
+
+def _term_count(axes: int) -> int:
+    """Terms of a quadratic in so many logs."""
+    return (axes + 1) * (axes + 2) // 2
 
 
 def _sense(chart: _Chart) -> Iterator[Note]:
@@ -397,7 +410,7 @@ def _rounding(chart: _Chart) -> Iterator[Note]:
     decimals = next((d for d in range(9) if np.array_equal(np.round(loss, d), loss)), None)
     if decimals is None:
         return
-    noise = _spread(chart.surface[0]) * float(median(loss))
+    noise = _spread(chart.surface[0], _term_count(len(chart.axes()))) * float(median(loss))
     rounding = 10.0**-decimals / np.sqrt(12)
     if rounding > 0.2 * noise:
         yield doubts.ROUNDED_LOSS.note(
@@ -427,7 +440,7 @@ def _outliers(chart: _Chart) -> Iterator[Note]:
     if chart.surface is None:
         return
     residual = chart.surface[0]
-    spread = _spread(residual)
+    spread = _spread(residual, _term_count(len(chart.axes())))
     # Noise-free data leave rounding as the only spread; that makes no outlier.
     if spread < 1e-9:
         return
@@ -539,7 +552,7 @@ def _inputs(chart: _Chart) -> Iterator[Note]:
     if chart.scale() is None:
         yield doubts.NO_INPUT.note(
             "no column plays N, D, C or x, so no law has anything to go by;"
-            f" {inputs_to_map(chart.unread, chart.given)}"
+            f" {inputs_to_map(chart.offered, chart.given)}"
         )
 
 

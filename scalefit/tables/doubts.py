@@ -109,7 +109,8 @@ COMPUTE_NOT_6ND = DOUBTS.add(
         severity="warning",
         trigger="The given C differs from 6 N D by more than 20 % in the median row.",
         meaning="C was counted by another rule, N leaves something out, or a unit is wrong.",
-        remedy="Say how C was counted; check whether N includes embeddings and D is in tokens.",
+        remedy="Say how C was counted; check whether N includes embeddings and D is in tokens. "
+        "Laws of N and D spend a budget as 6ND: turn yours into that by the factor in the message.",
     )
 )
 UNIT_CONVERTED = DOUBTS.add(
@@ -412,7 +413,8 @@ SCHEDULE_UNFINISHED = DOUBTS.add(
         " row in use.",
         meaning="A loss in the middle of a schedule is higher than that of a run planned for that"
         " length.",
-        remedy="Use only rows at the end of their schedule: --where 'schedule_done', or --last.",
+        remedy="Use only rows at the end of their schedule, with the --where of the message, or "
+        "--last.",
     )
 )
 TUNING_VARIES = DOUBTS.add(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import Mask, codes
 from scalefit.tables.doubts import LAST_ROW_MISSING, LOSS_SMOOTHED, RUNS_DIVERGED
@@ -82,8 +82,8 @@ def only_last(draft: Draft) -> Draft:
     notes = []
     if missing:
         listed = ", ".join(shown(labels[i], 40) for i in missing[:5])
-        told = f"{len(missing)} runs are stood for by an earlier row, their last has no loss"
-        notes.append(LAST_ROW_MISSING.note(f"{told}: {listed}"))
+        told = f"an earlier row stands for the last, which has no loss, in {len(missing)} of"
+        notes.append(LAST_ROW_MISSING.note(f"{told} {counted(len(labels), 'run')}: {listed}"))
     late = np.flatnonzero(draft.used & ~kept)
     reason = {int(i) + 1: f"not the last row of run {shown(labels[run[i]])!r}" for i in late}
     return draft.without(~kept, reason).noting(*notes)

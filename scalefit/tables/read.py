@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,9 @@ from scalefit.tables.units import loss_unit
 _SMALL = 1e-300
 _NO_ROW = np.zeros(1, np.bool_)
 _LOSS_END = 1e150
+_NUMBER_LIKE = re.compile(r"[-+.\s$€£¥]*\d")
+_SHORT_ENOUGH = 100_000
+_LOOKED_AT = 1000  # cells of a column, to see whether it holds words
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
 
 
@@ -95,7 +99,13 @@ def read(
     condition = filters.parse(where) if where else None
     draft = _drafted(opened, title, columns, condition, keep, na)
     if condition:
-        draft = draft.without(~_meets(draft, condition), f"--where {condition.text}")
+        known = _known(draft, condition)
+        met = filters.matches(condition, known)
+        if not met.any():
+            raise InputError(
+                f"{draft.title}: no row meets --where {shown(condition.text)}", filters.held(known)
+            )
+        draft = draft.without(~met, f"--where {condition.text}")
     draft = _without_missing(_without_failed(draft))
     if drop_diverged:
         draft = without_diverged(draft)
@@ -216,7 +226,7 @@ def _drafted(
 ) -> Draft:
     assignment = roles.assign(opened.names, asked)
     if not assignment.columns:
-        raise roles.missing("L", opened.names)
+        raise roles.missing("L", _numeric(opened, opened.names))
     wanted = [roles.find(name, opened.names, "") for name in keep]
     if condition:
         wanted += _named(condition, assignment, opened.names)
@@ -314,7 +324,8 @@ def _stated(field: pa.Field[Any], role: str) -> str | None:
     return facts[b"unit"].decode("utf-8", "replace") if same else None
 
 
-def _meets(draft: Draft, condition: filters.Filter) -> Mask:
+def _known(draft: Draft, condition: filters.Filter) -> dict[str, filters.Values]:
+    """What each column of a condition holds."""
     known: dict[str, filters.Values] = {}
     for name in condition.names.values():
         if name in draft.loaded.table.column_names:
@@ -327,7 +338,7 @@ def _meets(draft: Draft, condition: filters.Filter) -> Mask:
             known[name] = _words(draft.loaded.table.column(draft.assignment.columns[name]))
         else:
             raise roles.missing(name, draft.loaded.table.column_names)
-    return filters.matches(condition, known)
+    return known
 
 
 def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
@@ -336,21 +347,20 @@ def _words(column: pa.ChunkedArray[Any]) -> filters.Values:
 
 def _without_failed(draft: Draft) -> Draft:
     """Rows of failed runs go out; rows read mid-schedule stay and are told of."""
-    told = {
-        role: draft.loaded.table.column(draft.column(role)).to_pylist()
+    told: dict[str, tuple[str, Sequence[object]]] = {
+        role: (draft.column(role), draft.loaded.table.column(draft.column(role)).to_pylist())
         for role in ("status", "schedule_done")
         if role in draft.assignment.columns
     }
     if not told:
         return draft
-    words = told.get("status", ())
+    _, words = told.get("status", ("", ()))
     gone = status.failed(words) & draft.used if words else np.zeros(draft.used.size, np.bool_)
     seen = {role: values[draft.used] for role, values in draft.values.items()}
     notes = status.censored_notes(gone[draft.used], seen)
-    reason = {int(i) + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone)}
+    reason = {i + 1: f"status is {shown(str(words[i]), 40)}" for i in np.flatnonzero(gone).tolist()}
     draft = draft.without(gone, reason).noting(*notes)
-    early = status.unfinished(words, told.get("schedule_done"))
-    return draft.noting(*status.unfinished_notes(early, draft.used))
+    return draft.noting(*status.unfinished_notes(told, draft.used))
 
 
 def _without_missing(draft: Draft) -> Draft:
@@ -425,12 +435,11 @@ def _not_positive(draft: Draft, role: str, row: int, count: int) -> InputError:
     cell = draft.loaded.cell(row, name).strip()
     wanted = "positive" if draft.values[role][row - 1] <= 0 else f"below {human(_end(role))}"
     more = f", and {counted(count - 1, 'row')} more" if count > 1 else ""
-    ticked = name if name.isidentifier() else f"`{name}`"
     kept = "> 0" if wanted == "positive" else f"< {human(_end(role))}"
     return InputError(
         f"{draft.title}, {draft.loaded.place(row)}, column {shown(name)!r}:"
         f" '{shown(cell)}' must be {wanted}{more}",
-        f"mend it, or leave such rows out: --where '{ticked} {kept}'",
+        f"mend it, or leave such rows out: {filters.flag(f'{filters.column(name)} {kept}')}",
     )
 
 
@@ -457,8 +466,11 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
         whole = draft.loaded.table.column(column)
         arrays[column] = whole if every else whole.filter(mask)
         fields.append(pa.field(column, arrays[column].type, nullable=False))
-    names = json.dumps(list(opened.names))
-    table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata={"names": names}))
+    facts: dict[str | bytes, str | bytes] = {
+        "names": json.dumps(list(opened.names)),
+        "words": json.dumps(_words_of(opened, draft)),
+    }
+    table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata=facts))
     runs = RunTable(
         table=table,
         columns=dict(draft.assignment.columns),
@@ -471,6 +483,42 @@ def _finished(draft: Draft, opened: Opened, name: str, keep: Sequence[str]) -> R
         notes=draft.notes,
     )
     return replace(runs, notes=(*runs.notes, *_value_notes(runs)))
+
+
+def _words_of(opened: Opened, draft: Draft) -> list[str]:
+    """Columns of words among those that hints might offer for a role that none plays.
+
+    Of very long tables none is named: a hint is not worth another pass over them.
+    """
+    if draft.used.size > _SHORT_ENOUGH:
+        return []
+    unread = [n for n in opened.names if n not in draft.assignment.columns.values()]
+    played = {*draft.values}
+    if "L" not in played:
+        asked = unread
+    else:
+        bare = () if "x" in played else roles.BUDGETED
+        asked = [n for role in bare if role not in played for n in roles.hinted(role, unread)]
+    numeric = _numeric(opened, asked)
+    return [name for name in dict.fromkeys(asked) if name not in numeric]
+
+
+def _numeric(opened: Opened, names: Sequence[str]) -> list[str]:
+    """Those of the columns in which some cell begins as a number does, if not a well-spelt one."""
+    if not names:
+        return []
+    try:
+        table = opened.load([], list(dict.fromkeys(names)), ()).table
+    except InputError:
+        # One of them is neither numbers nor text.
+        return [n for one in names for n in _numeric(opened, [one])] if len(names) > 1 else []
+    return [
+        name
+        for name in table.column_names
+        if any(
+            _NUMBER_LIKE.match(str(cell)) for cell in table.column(name)[:_LOOKED_AT].to_pylist()
+        )
+    ]
 
 
 def _field(role: str, kind: pa.DataType, draft: Draft) -> pa.Field[Any]:

@@ -67,9 +67,18 @@ class RunTable:
     @property
     def unread(self) -> tuple[str, ...]:
         """Columns of the source that are not in the table."""
-        names = json.loads((self.table.schema.metadata or {}).get(b"names", b"[]"))
         known = {*self.columns.values(), *self.table.column_names}
-        return tuple(name for name in names if name not in known)
+        return tuple(name for name in self._listed("names") if name not in known)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Those of them that may play a role: not those that are seen to hold words."""
+        words = self._listed("words")
+        return tuple(name for name in self.unread if name not in words)
+
+    def _listed(self, fact: str) -> list[str]:
+        found: list[str] = json.loads((self.table.schema.metadata or {}).get(fact.encode(), b"[]"))
+        return found
 
     @property
     def rows(self) -> int:

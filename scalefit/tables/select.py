@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.tables import columns as roles
+from scalefit.tables import where as filters
 from scalefit.tables.arrays import alike, codes, floats
 from scalefit.tables.runs import RunTable
 from scalefit.tables.units import NATS
@@ -20,6 +21,7 @@ _LOSSES = frozenset({"loss", "l", "nll", "ce", "entropy", "nats", "ppl", "perple
 _TRAINING = frozenset({"train", "training"})
 _SENSE = (1.0, 12.5)  # nats per token: less are bytes or pictures, more is worse than guessing
 _UNITS_BY_WORD = {"size": "N"}
+_SETTING = "setting"
 
 
 def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -> Observations:
@@ -29,12 +31,13 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
         runs: From `read`.
         inputs: Each input of the law to the role that fills it: `{"x": "C"}`.
         cluster: What is one independent unit: `run` (every row its own where no column plays
-            that role), `row`, `size` (equal N), or the name of a role or of a column that was
-            kept.
+            that role), `row`, `size` (equal N), `setting` (equal in all that was set), or the name
+            of a role or of a column that was kept.
 
     Returns:
         Rows ordered by inputs, loss and weight, so the order of the file changes no bit. Its
-        `scale` is the input of a law of one, else training compute if known, else the first input.
+        `scale` is training compute for laws of N and D where it is known, counted as 6ND in the
+        median row, as budgets and points are; else the first input.
 
     Raises:
         InputError: a role is missing, a value is not positive, weights are unusable, or the rows
@@ -46,9 +49,11 @@ def select(runs: RunTable, inputs: Mapping[str, str], *, cluster: str = "run") -
     _refuse_empty(runs, inputs, chosen, loss)
     unit = _units(runs, cluster)
     # A law of one input goes further only along that input, whatever compute went into the runs.
-    by_compute = "C" in runs.table.column_names and len(inputs) > 1
+    by_compute = "C" in runs.table.column_names and {"N", "D"} <= chosen.keys()
     scale_name = "C" if by_compute else next(iter(inputs.values()))
     scale = _positive(runs, scale_name)
+    if by_compute:
+        scale = scale / flops.against_six_nd(chosen["N"], chosen["D"], scale)[0]
     # lexsort takes its last key first. Units come last: they only part rows that agree otherwise.
     order = np.lexsort((unit, scale, weight, loss, *reversed(list(chosen.values()))))
     return Observations(
@@ -116,8 +121,7 @@ def numbers(runs: RunTable, role: str) -> Array:
 
 def _positive(runs: RunTable, role: str) -> Array:
     if role not in runs.table.column_names or role in _texts():
-        known = json.loads((runs.table.schema.metadata or {}).get(b"names", b"[]"))
-        raise roles.missing(role, known)
+        raise roles.missing(role, runs.offered)
     values = floats(runs.table.column(role))
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
@@ -127,7 +131,8 @@ def _positive(runs: RunTable, role: str) -> Array:
         raise InputError(
             f"{shown(runs.source, 200)}, row {runs.row[at]}, column {shown(name)!r}:"
             f" {what}, must be positive ({int(bad.sum())} such rows)",
-            f"leave such rows out: --where '{name} > 0', or ask for it: {roles.flag(role, name)}",
+            f"leave such rows out: {filters.flag(f'{filters.column(name)} > 0')}, or ask for it: "
+            f"{roles.flag(role, name)}",
         )
     return values
 
@@ -177,11 +182,13 @@ def _refuse_empty(
 def _units(runs: RunTable, cluster: str) -> IntArray:
     """A number for each row that tells its unit, equal for rows of one unit, shape (rows,)."""
     name = _unit_name(runs, cluster)
+    if name == _SETTING:
+        return alike([numbers(runs, role) for role in settings(runs)])
     return np.arange(runs.rows, dtype=np.int64) if name == "row" else _labels(runs, name)
 
 
 def _unit_name(runs: RunTable, cluster: str) -> str:
-    """The column whose labels tell units apart, or `row` where every row is its own.
+    """The column whose labels tell units apart, `setting`, or `row` where every row is its own.
 
     Raises:
         InputError: there is no such column.
@@ -189,10 +196,12 @@ def _unit_name(runs: RunTable, cluster: str) -> str:
     present = runs.table.column_names
     if cluster == "row" or (cluster == "run" and "run" not in present):
         return "row"
+    if cluster == _SETTING:
+        return cluster
     played = [role for role, name in runs.columns.items() if name == cluster]
     name = cluster if cluster in present else (played or [_UNITS_BY_WORD.get(cluster, "")])[0]
     if name not in present:
-        hint = f"choose row, run, size or one of: {', '.join(map(shown, present))}"
+        hint = f"choose row, run, size, setting or one of: {', '.join(map(shown, present))}"
         raise InputError(f"there is no column {shown(cluster)!r} to cluster by", hint)
     return name
 

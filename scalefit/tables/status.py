@@ -10,6 +10,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array
 from scalefit.core.sorting import median
+from scalefit.tables import where
 from scalefit.tables.arrays import Mask
 from scalefit.tables.doubts import RUNS_CENSORED, SCHEDULE_UNFINISHED
 
@@ -20,6 +21,7 @@ _UNFINISHED = frozenset(
     {"early-stopped", "earlystopped", "stopped", "running", "unfinished", "preempted", "partial"}
 )
 _NO = frozenset({"false", "no", "0", "f", "n", "0.0"})
+_EARLY = {"status": _UNFINISHED, "schedule_done": _NO}
 _UNEVEN = 2.0
 
 
@@ -28,21 +30,29 @@ def failed(words: Sequence[object]) -> Mask:
     return _among(words, FAILED)
 
 
-def unfinished(status: Sequence[object] | None, done: Sequence[object] | None) -> Mask | None:
-    """Rows whose loss was read before the schedule ended; None where no column could say so."""
-    early = [_among(words, known) for words, known in ((status, _UNFINISHED), (done, _NO)) if words]
-    return np.logical_or.reduce(early) if early else None
+def unfinished_notes(told: Mapping[str, tuple[str, Sequence[object]]], used: Mask) -> list[Note]:
+    """A note where rows in use were read mid-schedule, with the condition that leaves them out.
 
-
-def unfinished_notes(early: Mask | None, used: Mask) -> list[Note]:
-    """A note where rows in use were read mid-schedule."""
-    if early is None or not (early & used).any():
+    Args:
+        told: Each of the roles `status` and `schedule_done` that is played to its column's name
+            and its cells, a word for each row.
+        used: Rows in use, shape (rows,).
+    """
+    early = np.zeros_like(used)
+    without = []
+    for role, (name, words) in told.items():
+        hit = _among(words, _EARLY[role]) & used
+        early |= hit
+        if hit.any():
+            said = {str(words[i]) for i in np.flatnonzero(hit).tolist()}
+            without.append(where.none_of(name, said))
+    if not early.any():
         return []
     return [
         SCHEDULE_UNFINISHED.note(
-            f"{int((early & used).sum())} of {int(used.sum())} losses were read before the schedule"
+            f"{int(early.sum())} of {int(used.sum())} losses were read before the schedule"
             " was done: they are not final losses of runs of that length; leave them out with"
-            " --where"
+            f" {where.flag(' and '.join(without))}"
         )
     ]
 

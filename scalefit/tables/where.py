@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import operator
 import re
+import shlex
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.errors import InputError
-from scalefit.core.numbers import parse_human, shown
+from scalefit.core.numbers import human, parse_human, shown
 from scalefit.tables.arrays import Mask
 from scalefit.tables.readers.cells import number
 
@@ -33,7 +35,11 @@ _TRUTH = {"true": True, "false": False}
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`""")
 _HUMAN = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[A-Za-z]+(?![\w.])"
 _REPLACED = re.compile(f"{_PIECES.pattern}|{_HUMAN}")
-_ALLOWED = "use comparisons, and, or, not, in, numbers, quoted words and column names"
+_ALLOWED = (
+    "use comparisons, and, or, not, in, numbers, quoted words and column names, odd ones in "
+    "back-ticks"
+)
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,35 @@ def parse(text: str) -> Filter:
     return Filter(text, tree, {name: ticked.get(name, name) for name in sorted(found)})
 
 
+def column(name: str) -> str:
+    """A column's name as a condition writes it.
+
+    >>> column("loss"), column("CE loss"), column("class")
+    ('loss', '`CE loss`', '`class`')
+    """
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
+
+
+def none_of(name: str, words: Collection[str]) -> str:
+    """The condition that a column of words holds none of these.
+
+    >>> none_of("run state", ["running"]), none_of("state", ["stopped", "partial"])
+    ('`run state` != "running"', 'state not in ("partial", "stopped")')
+    """
+    quoted = [f'"{word}"' for word in sorted(words)]
+    listed = f"!= {quoted[0]}" if len(quoted) == 1 else f"not in ({', '.join(quoted)})"
+    return f"{column(name)} {listed}"
+
+
+def flag(condition: str) -> str:
+    """The words to type for a condition.
+
+    >>> flag("loss < 4")
+    "--where 'loss < 4'"
+    """
+    return f"--where {shlex.quote(condition)}"
+
+
 def matches(condition: Filter, columns: Mapping[str, Values]) -> Mask:
     """Which rows meet the condition, shape (rows,).
 
@@ -95,6 +130,24 @@ def matches(condition: Filter, columns: Mapping[str, Values]) -> Mask:
     values = {name: columns[column] for name, column in condition.names.items()}
     rows = len(next(iter(values.values()))) if values else 0
     return _mask(condition.tree, values, condition, rows)
+
+
+def held(columns: Mapping[str, Values]) -> str:
+    """What columns hold, where no row meets a condition: their ends, or their first words.
+
+    >>> held({"loss": np.array([3.0, 2.5])})
+    'loss goes from 2.5 to 3'
+    """
+    told = []
+    for name, values in columns.items():
+        if (numbers := _as_numbers(values)) is not None and np.isfinite(numbers).any():
+            known = numbers[np.isfinite(numbers)]
+            told.append(f"{shown(name)} goes from {human(known.min())} to {human(known.max())}")
+        else:
+            words = [shown(word, 40) for word in dict.fromkeys(map(str, values.tolist()))]
+            more = ", ..." * (len(words) > _NAMED)
+            told.append(f"{shown(name)} holds {', '.join(map(repr, words[:_NAMED]))}{more}")
+    return "; ".join(told)
 
 
 def _stood_in(text: str) -> tuple[str, dict[str, str], dict[str, float]]:

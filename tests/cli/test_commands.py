@@ -483,3 +483,9 @@ def test_a_pipe_that_closes_early_leaves_no_traceback():
     assert done.stdout.startswith("scalefit fit")
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_budgets_in_one_word_are_asked_for_one_by_one():
+    done = scalefit("optimum", RUNS, "--budget", "1e21,1e22")
+    assert done.returncode == 2
+    assert "give each its own --budget" in done.stderr

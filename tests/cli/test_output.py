@@ -10,8 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from scalefit import read, report
+from scalefit.cli import app
+from scalefit.core.errors import InputError, OutputError, ScalefitError
 
 ROOT = Path(__file__).parents[2]
 RUNS = "data/chinchilla-subset/runs.csv"
@@ -95,12 +102,84 @@ def test_no_command_writes_over_what_it_reads(tmp_path):
         (("check", "--config", config), config),
         (("predict", runs, "--at-file", points), points),
         (("report", "--config", config), tmp_path),
+        (("ingest", points, runs), runs),
     ):
         done = scalefit(*given, "-o", out)
         assert done.returncode == 2, given
-        assert "write over" in done.stderr
+        assert "is read" in done.stderr
     assert runs.read_bytes() == before
     assert scalefit("check", runs, "-o", tmp_path / "other.csv").returncode == 0
+
+
+def test_a_report_does_not_take_the_place_of_the_runs_it_is_made_of(tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    runs = folder / "runs.parquet"
+    pq.write_table(pyarrow.csv.read_csv(ROOT / RUNS), runs)
+    before = runs.read_bytes()
+    # The folder that is used where none is named.
+    done = subprocess.run(
+        [sys.executable, "-m", "scalefit", "report", runs], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "is read" in done.stderr
+    with pytest.raises(InputError, match="is read"):
+        report(read(runs), folder)
+    assert runs.read_bytes() == before
+
+
+WRITING = [
+    name
+    for name, command in typer.main.get_command(app).commands.items()
+    if any(parameter.name == "out" for parameter in command.params)
+]
+PLACES = [
+    ("nowhere/out.csv", os.strerror(2), "make the folder first"),
+    ("folder.csv", os.strerror(21), "add a file name"),
+    ("file/out.csv", os.strerror(20), "a part of the path is a file"),
+    ("out.xlsx", "xlsx", "csv"),
+    ("out", "no suffix", ".csv"),
+]
+
+
+@pytest.mark.parametrize("command", sorted({*WRITING} - {"report"}))
+@pytest.mark.parametrize(("place", "why", "hint"), PLACES, ids=[p[0] for p in PLACES])
+def test_a_place_that_takes_no_output_is_refused_before_the_work(
+    tmp_path, monkeypatch, command, place, why, hint
+):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("")
+    # Whoever began to work would come here: the runs are read before all else.
+    monkeypatch.setattr("scalefit.pipeline.steps.read", never)
+    asked = {"predict": ["--at", "N=1e9,D=2e10"], "optimum": ["--budget", "1e20"]}
+    runs = [] if command == "ingest" else [RUNS]
+    more = asked.get(command, [RUNS] if command == "ingest" else [])
+    done = CliRunner().invoke(app, [command, *runs, *more, "-o", str(tmp_path / place)])
+    assert isinstance(done.exception, ScalefitError), done.output
+    assert why in str(done.exception)
+    assert hint in done.exception.hint
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_report_is_refused_before_the_work_where_no_folder_can_be(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("scalefit.pipeline.steps.read", never)
+    done = CliRunner().invoke(app, ["report", str(ROOT / RUNS), "-o", str(tmp_path / place)])
+    assert isinstance(done.exception, OutputError), done.output
+    assert "choose another" in done.exception.hint
+
+
+def test_a_report_of_the_library_is_refused_before_the_work_likewise(tmp_path, monkeypatch):
+    runs = read(ROOT / RUNS)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("scalefit.pipeline.steps.fit", never)
+    with pytest.raises(OutputError):
+        report(runs, tmp_path / "file")
+
+
+def never(*_, **__):
+    raise AssertionError("the work began")
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes there")

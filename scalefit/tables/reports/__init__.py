@@ -9,6 +9,19 @@ from scalefit.tables.reports.base import FORMATS, Figure, Report, Section, forma
 for _module in sorted(found.name for found in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")
 
-from scalefit.tables.reports.write import write, write_folder  # noqa: E402  (after the formats)
+from scalefit.tables.reports.write import (  # noqa: E402  (after the formats)
+    require_place,
+    write,
+    write_folder,
+)
 
-__all__ = ["FORMATS", "Figure", "Report", "Section", "format_for", "write", "write_folder"]
+__all__ = [
+    "FORMATS",
+    "Figure",
+    "Report",
+    "Section",
+    "format_for",
+    "require_place",
+    "write",
+    "write_folder",
+]

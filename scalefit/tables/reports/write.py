@@ -146,6 +146,68 @@ def checked_name(name: str) -> str:
     return name
 
 
+def require_place(out: Path, inputs: Iterable[str | Path | None], *, folder: bool) -> None:
+    """Nothing, if output may go to `out` as things stand: told before the work and not after it.
+
+    Args:
+        out: The file or the folder to be written.
+        inputs: What is read; names of no file, and None, are passed over.
+        folder: Whether a folder is to be written there and not a file.
+
+    Raises:
+        InputError: the output would take the place of an input, or a file has no suffix.
+        UnknownName: no format has the suffix of a file.
+        OutputError: nothing can be written there.
+    """
+    if not folder:
+        format_for(out)
+    try:
+        if not folder and out.is_dir() and not out.is_symlink():
+            raise _refused(errno.EISDIR)
+        # A folder is made with its parents; a file stands in a folder that is there.
+        place = out if folder else out.parent
+        while folder and not _stands(place) and place != place.parent:
+            place = place.parent
+        if not _stands(place):
+            raise _refused(errno.ENOENT)
+        if not place.is_dir():
+            raise _refused(errno.ENOTDIR)
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise _refused(errno.EACCES)
+    except OSError as error:
+        raise _refusal(out, error) from error
+    for path in (Path(given) for given in inputs if given):
+        _refuse_overwriting(out, path)
+
+
+def _stands(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _refused(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _refuse_overwriting(out: Path, path: Path) -> None:
+    """Refuse to write over what is read, as a report in the folder of its runs might.
+
+    Raises:
+        InputError: the output is an input, or a folder whose files may be.
+    """
+    made = {suffix for known in FORMATS for suffix in known.suffixes} - {".csv"}
+    with suppress(OSError, ValueError):  # what cannot be looked at is not there to be lost
+        inside = out.is_dir() and path.parent.samefile(out) and path.suffix.lower() in made
+        if path.exists() and out.exists() and (path.samefile(out) or inside):
+            raise InputError(
+                f"{shown(str(path))} is read, and the output would take its place",
+                "choose another folder" if inside else "choose another name",
+            )
+
+
 def make_folder(folder: Path, *, follow: bool = True) -> None:
     """Make a folder unless it is there.
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.numbers import shown
+from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
 from scalefit.tables.arrays import column_of
 from scalefit.tables.columns import fold
@@ -121,12 +121,14 @@ class _Grid:
             before = _missing(parts)
             parts = [_carried(part, own) for part, own in zip(parts, self.steps, strict=True)]
             if count := before - _missing(parts):
-                told = f"{shown(name)!r} was not written in {count} rows; its last value stands"
+                rows = counted(count, "row")
+                told = f"{shown(name)!r} was not written in {rows}; its last value stands"
                 notes.append(COUNTER_CARRIED.note(told))
         values = np.concatenate(parts)
         infinite = np.isinf(values)
         if infinite.any():
-            told = f"{shown(name)!r} is infinite in {int(infinite.sum())} rows, read as missing"
+            rows = counted(int(infinite.sum()), "row")
+            told = f"{shown(name)!r} is infinite in {rows}, read as missing"
             notes.append(VALUE_INFINITE.note(told))
         return column_of(np.where(infinite, np.nan, values)), notes
 

@@ -1,5 +1,7 @@
 """What one piece of evidence is: replicates, kinship of rows, checkpoints, known errors."""
 
+import json
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -134,6 +136,44 @@ def test_part_of_the_runs_keeps_what_stands_beside_them():
     assert part.beside["tries"].tolist() == [5, 6, 7]
 
 
+def seeds(shared, seed=0):
+    """Ten seeds of each of 24 settings, which share part of their error or none of it."""
+    random = np.random.default_rng(seed)
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(2e7, 1.3e9, 6), np.geomspace(1e9, 4e10, 4)))
+    error = np.repeat(random.normal(0, shared, n.size), 10) + random.normal(0, 0.004, 240)
+    n, d = np.repeat(n, 10), np.repeat(d, 10)
+    return read({"N": n, "D": d, "L": (1.75 + 420 * n**-0.34 + 400 * d**-0.29) * np.exp(error)})
+
+
+def test_seeds_of_one_setting_that_err_alike_are_told_and_can_be_one_unit():
+    table = seeds(0.003)
+    said = [n for n in scalefit.fit(table, "chinchilla").notes if n.code == "clustered-residuals"]
+    assert any("use --cluster setting" in n.message for n in said)
+    honest = scalefit.fit(table, "chinchilla", cluster="setting")
+    assert honest.fit.runs.clusters == 24
+    assert not any("--cluster setting" in n.message for n in honest.notes)
+
+
+def test_seeds_that_err_each_for_itself_are_not_accused():
+    told = [
+        any("--cluster setting" in n.message for n in scalefit.fit(seeds(0, s), "chinchilla").notes)
+        for s in range(12)
+    ]
+    assert sum(told) <= 2
+
+
+def test_intervals_by_setting_hold_the_truth_where_those_by_row_do_not():
+    held = {"row": 0, "setting": 0}
+    for seed in range(20):
+        table = seeds(0.003, seed)
+        for cluster in held:
+            found = scalefit.fit(table, "chinchilla", cluster=cluster)
+            low, high = found.parameters["E"].low[0], found.parameters["E"].high[0]
+            held[cluster] += bool(low <= 1.75 <= high)
+    assert held["setting"] >= 18
+    assert held["row"] <= 16
+
+
 def test_failed_runs_go_out_for_a_reason_and_unfinished_ones_are_told_of():
     status = ["ok"] * 6 + ["diverged", "early-stopped"]
     columns = {"x": np.geomspace(1, 100, 8), "loss": np.linspace(4, 3, 8), "status": status}
@@ -142,3 +182,50 @@ def test_failed_runs_go_out_for_a_reason_and_unfinished_ones_are_told_of():
     assert [(e.row, e.reason) for e in table.excluded] == [(7, "status is diverged")]
     codes = {n.code for n in table.notes}
     assert codes == {"runs-censored", "schedule-unfinished"}
+
+
+def _by_column(told):
+    """A table of runs as JSON lines: what a cell spells is as it was written there."""
+    rows = [
+        {"x": float(k + 1), "loss": 4 - k / 10, **{name: cells[k] for name, cells in told.items()}}
+        for k in range(8)
+    ]
+    return "\n".join(map(json.dumps, rows))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"run status": ["done"] * 5 + ["Running", "early-stopped", "Running"]},
+        {"class": ["yes", "no"] * 4},
+        {"annealed": [True, False] * 4},
+        {"annealed": [1, 0] * 4},
+        {"state": ["done"] * 7 + ["running"], "decay's done": ["y"] * 4 + ["n"] + ["y"] * 3},
+    ],
+    ids=lambda told: ", ".join(told),
+)
+def test_what_is_advised_leaves_out_exactly_the_losses_that_were_read_too_early(tmp_path, told):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(_by_column(told))
+    mapped = {"schedule_done": list(told)[-1]} if {"class", "decay's done"} & {*told} else {}
+    said = [n for n in read(path, columns=mapped).notes if n.code == "schedule-unfinished"]
+    early = int(said[0].message.split()[0])
+    condition = shlex.split(said[0].message.partition("--where ")[2])[0]
+    left = read(path, columns=mapped, where=condition)
+    assert left.rows == 8 - early
+    assert "schedule-unfinished" not in {n.code for n in left.notes}
+
+
+def test_seeds_that_err_alike_do_not_rule_out_the_right_law():
+    told = [
+        next(
+            one
+            for one in scalefit.compare(
+                seeds(0.003, seed), ["chinchilla", "coupled"]
+            ).comparison.laws
+            if one.fit.law.name == "chinchilla"
+        )
+        for seed in range(12)
+    ]
+    assert max(one.delta for one in told) < 6
+    assert min(one.weight for one in told) > 0.05

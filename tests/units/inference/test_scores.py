@@ -43,6 +43,15 @@ def test_scores_by_hand():
     assert found.coverage == 0.5
 
 
+def test_a_forecast_without_bounds_takes_the_mean_score_away_and_is_counted():
+    found = score(told([0.01, -0.03], [0.01, 1e137], [0.2, 1.0]), 0.95)
+    assert np.isnan(found.crps)
+    assert found.boundless == 1
+    infinite = score(told([0.01, -0.03], [0.01, np.inf], [0.2, 1.0]), 0.95)
+    assert np.isnan(infinite.crps)
+    assert score(told([0.01, -0.03], [0.01, 0.02], [0.2, 1.0]), 0.95).boundless == 0
+
+
 def test_distances_part_the_forecasts():
     found = score_by_distance(told([0.0] * 4, [0.01] * 4, [0.0, 0.3, 1.0, 2.0]), 0.95)
     assert [one.forecasts for one in found.values()] == [1, 1, 1, 1]

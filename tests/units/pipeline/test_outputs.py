@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import t as student
 
 from scalefit.inference.forecasts import noise_of
+from scalefit.inference.scores import BOUNDLESS
 from scalefit.pipeline import commands, documents, pictures, steps, story
 from scalefit.tables import read
 
@@ -237,9 +238,12 @@ def test_forecasts_are_written_with_their_standard_errors(compared):
         own = [row for row in rows if row["law"] == one.fit.law.name]
         for key, values in (
             ("cut", told.cut), ("scale", told.scale), ("decades", told.decades),
-            ("error", told.error), ("se", np.sqrt(told.variance)),
+            ("error", told.error),
         ):  # fmt: skip
             assert [row[key] for row in own] == values.tolist()
+        # One that is as good as infinite is none.
+        errors = [se if se <= BOUNDLESS else None for se in np.sqrt(told.variance).tolist()]
+        assert [row["se"] for row in own] == errors
 
 
 def test_forecasts_for_people_have_the_sign_of_those_for_machines(compared):

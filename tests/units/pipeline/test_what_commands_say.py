@@ -21,7 +21,7 @@ from scalefit.config import (
 )
 from scalefit.config import UncertaintySettings as Sure
 from scalefit.core.errors import FitError, InputError
-from scalefit.pipeline import commands, pictures, steps
+from scalefit.pipeline import commands, documents, pictures, steps, story
 from scalefit.tables import read
 
 RUNS = str(Path(__file__).parents[3] / "data" / "chinchilla-subset" / "runs.csv")
@@ -382,3 +382,91 @@ def test_a_table_without_a_loss_is_said_to_lack_a_loss(tmp_path):
     path.write_text("depth,width,weight_decay\n8,512,0.4\n12,768,0.22\n")
     with pytest.raises(InputError, match="no column plays the role L"):
         commands.check(settings(runs=path))
+
+
+def test_a_forecast_without_bounds_has_no_score_in_any_format():
+    x = np.geomspace(1e18, 1e22, 16)
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.003, 16))
+    runs = read(pa.table({"C": x, "L": (1.7 + (x / 1e18) ** -0.1) * noise}))
+    compared = steps.compare(runs, ["power", "power-floor"], leave_out=True)
+
+    def wild(told):
+        return replace(told, variance=np.where(np.arange(told.count) == 0, 1e270, told.variance))
+
+    laws = tuple(
+        replace(r, forecasts=wild(r.forecasts), left_out=wild(r.left_out))
+        for r in compared.comparison.laws
+    )
+    compared = replace(compared, comparison=replace(compared.comparison, laws=laws))
+    document = documents.compare_document(compared, 0, 0.95)
+    for law in document["laws"]:
+        assert law["extrapolation"]["crps"] is None
+        assert law["extrapolation"]["boundless"] == 1
+        assert [part["crps"] is None for part in law["leave_one_out"]].count(True) == 1
+        assert sum(part["boundless"] for part in law["leave_one_out"]) == 1
+    _, ahead = story.comparison_sections(compared, 0.95)
+    for section in (ahead, story.leave_out_section(compared, 0.95)):
+        place = section.header.index("CRPS")
+        assert "none" in {row[place] for row in section.rows}
+        assert any("CRPS none" in words for words in section.footer)
+    assert ahead.table["se"].null_count == len(laws)
+    calm = steps.compare(runs, ["power", "power-floor"], leave_out=True)
+    assert not any("CRPS none" in w for w in story.leave_out_section(calm, 0.95).footer)
+
+
+def sweep(factor):
+    """IsoFLOP sweeps whose C is so many times 6ND."""
+    random = np.random.default_rng(0)
+    budget = np.repeat(np.geomspace(1e18, 1e21, 7), 7)
+    n = np.sqrt(budget / 6) * np.tile(np.geomspace(0.25, 4, 7), 7)
+    d = budget / 6 / n
+    loss = (1.7 + 400 * n**-0.34 + 410 * d**-0.3) * np.exp(random.normal(0, 0.003, 49))
+    return read(pa.table({"N": n, "D": d, "C": factor * budget, "L": loss}))
+
+
+def test_compute_that_is_not_6nd_moves_no_distance_and_no_split():
+    plain, dear = (steps.fit(sweep(k), "chinchilla") for k in (1.0, 2.5))
+    assert "so divide a budget counted like C by 2.5" in dear.table.notes[0].message
+    budgets = [1e21, 2.4e21, 1e23]
+    one, other = (steps.allocate(fit, budgets) for fit in (plain, dear))
+    np.testing.assert_allclose(other.decades, np.log10([1, 2.4, 100]), atol=1e-9)
+    for name in ("N_headline", "D_headline", "ratio_headline"):
+        for end in ("low", "value", "high"):
+            np.testing.assert_allclose(
+                getattr(getattr(other, name), end), getattr(getattr(one, name), end), rtol=1e-6
+            )
+    at = {"N": [1e9, 1e10], "D": [2e10, 2e11]}
+    # A point may give its compute too, counted like the runs'.
+    said = [
+        steps.predict(plain, at),
+        steps.predict(dear, at),
+        steps.predict(dear, {**at, "C": [2.5 * 6 * 2e19, 2.5 * 6 * 2e21]}),
+    ]
+    for found in said[1:]:
+        np.testing.assert_allclose(found.decades, said[0].decades, atol=1e-9)
+        np.testing.assert_allclose(found.band.headline.high, said[0].band.headline.high, rtol=1e-6)
+    assert commands._own_budgets(dear) == pytest.approx(commands._own_budgets(plain))
+
+
+def test_a_law_without_size_is_not_measured_by_compute(tmp_path):
+    path = tmp_path / "law.toml"
+    path.write_text(
+        '[law]\nname = "width"\nsource = "none"\n'
+        'formula = "E + B * D**-beta + G * width**-gamma"\ninputs = ["D", "width"]\n'
+        "[law.parameters]\n"
+        'E = { role = "irreducible", linear = true }\n'
+        'B = { role = "amplitude", of = "D", by = "beta", linear = true }\n'
+        'beta = { role = "exponent" }\n'
+        'G = { role = "amplitude", of = "width", by = "gamma", linear = true }\n'
+        'gamma = { role = "exponent" }\n'
+        "[law.example]\nE = 1.7\nB = 400\nbeta = 0.3\nG = 10\ngamma = 1\n"
+    )
+    random = np.random.default_rng(1)
+    d, width = np.meshgrid(np.geomspace(1e9, 1e11, 6), np.geomspace(128, 2048, 6))
+    d, width = d.ravel(), width.ravel()
+    loss = (1.7 + 400 * d**-0.3 + 10 / width) * np.exp(random.normal(0, 0.002, d.size))
+    runs = read(pa.table({"D": d, "width": width, "C": d * width**2 * 60, "L": loss}))
+    fitted = steps.fit(runs, str(path))
+    said = steps.predict(fitted, {"D": [1e10, 1e12], "width": [500, 500]})
+    assert fitted.fit.runs.scale_name == "D"
+    np.testing.assert_allclose(said.decades, [0, 1], atol=1e-9)

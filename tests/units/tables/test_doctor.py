@@ -204,3 +204,19 @@ def test_a_sweep_is_bracketed_at_neither_end(sizes, end):
     message = found(**budgets(sizes))["isoflop-edge"].message
     assert f"({end}, " in message
     assert message.count(end) == 3
+
+
+@pytest.mark.parametrize(("grid", "odd"), [((6, 4), 0.0), ((6, 4), 0.04), ((8, 8), 0.0)])
+def test_few_runs_of_a_right_law_hold_no_outlier_and_a_real_one_is_found(grid, odd):
+    told = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        axes = np.meshgrid(np.geomspace(2e7, 1.3e9, grid[0]), np.geomspace(1e9, 4e10, grid[1]))
+        n, d = (v.ravel() for v in axes)
+        error = random.normal(0, 0.003, n.size)
+        error[random.integers(n.size)] += odd
+        loss = (1.75 + 420 * n**-0.34 + 400 * d**-0.29) * np.exp(error)
+        told += "outlying-loss" in {
+            note.code for note in examine(read({"N": n, "D": d, "L": loss}))
+        }
+    assert told >= 36 if odd else told == 0

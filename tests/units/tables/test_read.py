@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import scalefit
 from scalefit.core.errors import InputError
 from scalefit.tables import read
 from scalefit.tables.arrays import floats
@@ -107,7 +108,8 @@ def test_an_unknown_name_in_a_condition_is_refused_with_the_nearest(logs):
 def test_the_last_row_of_each_run_is_kept_and_a_missing_end_is_told(logs):
     runs = read(logs, last=True)
     assert runs.row.tolist() == [3, 4, 6]
-    assert "last-row-missing" in {note.code for note in runs.notes}
+    (told,) = (note.message for note in runs.notes if note.code == "last-row-missing")
+    assert told == "an earlier row stands for the last, which has no loss, in 1 of 3 runs: b"
     assert [left.row for left in runs.excluded] == [1, 2, 5]
     assert runs.excluded[0].reason == "not the last row of run 'a'"
 
@@ -319,3 +321,36 @@ def test_published_tables_are_read_whole(name):
     runs = read(DATA / name, columns=columns)
     assert runs.rows == rows
     assert runs.rows_read == rows + len(runs.excluded)
+
+
+WORDY = (
+    "size_name,tokenizer,loss_kind,params,tokens,score\n"
+    'tiny,gpt2,ce,1e8,2e9,3.1\nsmall,gpt2,ce,2e8,4e9,2.9\nbase,gpt2,ce,4e8,8e9,"1,000"\n'
+)
+
+
+def test_a_column_of_words_is_offered_for_no_role(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text(WORDY)
+    with pytest.raises(InputError, match="no column plays the role L") as caught:
+        scalefit.fit(read(path), "chinchilla")
+    # Numbers that are spelt with thousands marks are numbers, and what is wrong is told of them.
+    assert caught.value.hint == "type columns={'L': 'NAME'} with one of: score"
+
+
+def test_inputs_are_sought_among_numbers(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("tokenizer,dataset_gb,size_name,loss\ngpt2,10,tiny,3\nllama,20,base,2.8\n")
+    with pytest.raises(InputError, match="no column plays N, D, C or x") as caught:
+        scalefit.fit(read(path), "power-floor")
+    assert "columns={'D': 'dataset_gb'}" in caught.value.hint
+    assert "tokenizer" not in caught.value.hint
+    assert "size_name" not in caught.value.hint
+
+
+def test_where_nothing_is_left_to_be_a_loss_one_is_to_be_added(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("params,tokens\n1e8,2e9\n2e8,4e9\n")
+    with pytest.raises(InputError, match="no column plays the role L") as caught:
+        scalefit.fit(read(path), "chinchilla")
+    assert caught.value.hint == "add one, and call it L"

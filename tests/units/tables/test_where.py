@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scalefit.core.errors import InputError
+from scalefit.tables import read
 from scalefit.tables.where import matches, parse
 
 COLUMNS = {
@@ -116,3 +117,13 @@ def test_a_refusal_has_its_place():
 def test_words_and_numbers_are_not_compared(text, told):
     with pytest.raises(InputError, match=told):
         matches(parse(text), COLUMNS)
+
+
+def test_a_condition_that_no_row_meets_is_answered_with_what_the_columns_hold():
+    table = {"L": [3.0, 2.5, 2.0], "x": [1.0, 2.0, 3.0], "data set": ["web", "code", "web"]}
+    with pytest.raises(InputError, match="no row meets") as caught:
+        read(table, where="`data set` == 'books' and L < 2.2")
+    assert caught.value.hint == "L goes from 2 to 3; data set holds 'web', 'code'"
+    with pytest.raises(InputError) as caught:
+        read(table, where="class == 'a'")
+    assert "back-ticks" in caught.value.hint
