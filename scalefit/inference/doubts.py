@@ -264,7 +264,8 @@ CORRELATED_ROWS = DOUBTS.add(
     Doubt(
         name="correlated-rows",
         severity="note",
-        trigger="residuals of neighbouring rows, or of rows of one run, go together",
+        trigger="residuals of neighbouring rows, or of rows of one run, go together, or by every "
+        "law of several inputs those of one model size, beyond chance (p < 0.05)",
         meaning="The rows hold less evidence than their number says, as checkpoints of one curve "
         "do; AICc and weights count the independent runs that they are worth.",
         remedy="Nothing, or name the runs with --col run=NAME.",
@@ -378,7 +379,8 @@ CLUSTERED_RESIDUALS = DOUBTS.add(
     Doubt(
         name="clustered-residuals",
         severity="warning",
-        trigger="the residuals of rows of one model size or group correlate by more than 0.1",
+        trigger="the errors of rows of one model size or group correlate by more than 0.1, over "
+        "five of them or more and beyond chance (p < 0.05)",
         meaning="Rows that are counted as independent share part of their error, so that "
         "intervals are too narrow.",
         remedy="Cluster by what they share: --cluster size, or --cluster group.",
