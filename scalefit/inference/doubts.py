@@ -159,7 +159,7 @@ NO_NEW_REGIME = DOUBTS.add(
     Doubt(
         name="no-new-regime-assumed",
         severity="note",
-        trigger="a prediction lies beyond the largest run",
+        trigger="a prediction lies outside the runs in compute or any input of the law",
         meaning="Every interval assumes that no new regime begins between the largest run and "
         "the target; runs below it cannot show that.",
         remedy="Train one run nearer to the target.",
@@ -169,7 +169,8 @@ SPECULATIVE = DOUBTS.add(
     Doubt(
         name="speculative",
         severity="warning",
-        trigger="a target lies more than 1.5 decades, or half the span of the data, beyond it",
+        trigger="a target lies more than 1.5 decades, or half the span of the data, beyond it, in "
+        "compute or any input of the law",
         meaning="Published forecasts at this distance fail often.",
         remedy="Treat the number as a guess with a guess's interval; train larger runs first.",
     )
@@ -178,7 +179,8 @@ TOO_FAR = DOUBTS.add(
     Doubt(
         name="too-far",
         severity="refusal",
-        trigger="a target lies further beyond the data than the data span",
+        trigger="a target lies further beyond the data than the data span, in compute or the law's "
+        "only input",
         meaning="No published record supports such a forecast.",
         remedy="Ask for a nearer target, or pass --i-know.",
     )
@@ -198,8 +200,8 @@ OFF_RANGE = DOUBTS.add(
         severity="warning",
         trigger="an input besides size and tokens, or the epochs of unique tokens, is asked for "
         "outside the runs",
-        meaning="The law is extrapolated in that input as well, which no distance in compute shows "
-        "and no width of an interval holds.",
+        meaning="The law is extrapolated in that input as well. The distance counts its decades, "
+        "but how fast the law goes wrong was learnt along the scale.",
         remedy="Train a few runs with such a value.",
     )
 )
