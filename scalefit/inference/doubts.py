@@ -421,6 +421,17 @@ LARGE_SCATTER = DOUBTS.add(
         "or do not extrapolate.",
     )
 )
+BREAK_NOT_ASKED_FOR = DOUBTS.add(
+    Doubt(
+        name="break-not-asked-for",
+        severity="note",
+        trigger="a law with breaks leads a simpler one by more than 6 of AICc, but has fewer than "
+        "four scales beside a break, no fixed place for it, or foretells left-out scales no better",
+        meaning="The break may be noise, or a floor in disguise. The law is averaged with the "
+        "simpler ones as if its lead were 6, and rules none of them out.",
+        remedy="Train runs at more scales on both sides of the break.",
+    )
+)
 LATE_BREAK = DOUBTS.add(
     Doubt(
         name="late-break",
