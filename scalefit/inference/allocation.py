@@ -19,8 +19,9 @@ from scalefit.inference.prediction import (
     MOST_SHOWN,
     Band,
     Trust,
-    decades_beyond,
+    axes_of,
     distance_notes,
+    farthest,
     loss_band,
     ratio_notes,
     trust_words,
@@ -59,7 +60,7 @@ class Allocation:
         waste: Share of compute that `near` allows to waste.
         exponent_N: d log N* / d log C at the middle budget, with interval.
         exponent_D: d log D* / d log C there.
-        decades: Distance beyond the data, shape (m,).
+        decades: Distance beyond the data, shape (m,): the farthest of the budget's, N's and D's.
         trust: A word for each budget.
         notes: Doubts about each budget.
         unbracketed: Share of draws without a best split at each budget, shape (m,).
@@ -164,7 +165,8 @@ def allocate(
     half = budgets / flops.PER_PARAMETER_TOKEN
     n, n_draws = np.exp(estimate), np.exp(sizes[sound])
     d, d_draws = half / n, half / n_draws
-    away = decades_beyond(fit.runs, budgets)
+    axes = axes_of(fit.runs, {"N": n, "D": d}, budgets)
+    away = farthest(axes)
     middle = float(np.exp(np.log(budgets).mean()))
     slope, slopes = _exponent(law, fit.theta[None], middle), _exponent(law, kept.theta, middle)
     ratio = d / n
@@ -177,11 +179,8 @@ def allocate(
     reach = t_quantile((1 + level) / 2, draws.df)
     doubt = (split.tau * off_middle(budgets, fit.runs.scale)) ** 2
     notes = tuple(
-        tuple(
-            distance_notes(fit.runs, float(c), float(h), i_know=i_know)
-            + ratio_notes(fit.runs, float(r))
-        )
-        for c, h, r in zip(budgets, away, ratio, strict=True)
+        tuple(distance_notes(axes, k, i_know=i_know) + ratio_notes(fit.runs, float(ratio[k])))
+        for k in range(budgets.size)
     )
     return Allocation(
         budget=budgets,
@@ -204,7 +203,7 @@ def allocate(
             of=lambda t: 1 - _exponent(law, t, middle)[:, None],
         ),
         decades=away,
-        trust=trust_words(fit.runs, away, notes),
+        trust=trust_words(axes, notes),
         notes=notes,
         unbracketed=np.isnan(sizes).mean(axis=0) if len(sizes) else np.zeros(budgets.shape),
         law_error=error,

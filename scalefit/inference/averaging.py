@@ -16,7 +16,7 @@ from scalefit.core.observations import Array
 from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.forecasts import LawError
-from scalefit.inference.prediction import Band, Prediction
+from scalefit.inference.prediction import Band, Prediction, Trust, least
 from scalefit.inference.uncertainty import Interval
 
 Average = tuple[tuple[str, float], ...]
@@ -39,6 +39,8 @@ def average_predictions(
     return replace(
         first,
         band=_band(bands, weight, _reach(parts, weight), held),
+        decades=_decades(parts),
+        trust=_trust(parts),
         notes=_joined([part.notes for part in parts]),
         law_error=_law_error([part.law_error for part in parts], weight),
         average=tuple(zip(names, (float(w) for w in weight), strict=True)),
@@ -70,6 +72,8 @@ def average_allocations(
         near=np.asarray(near),
         exponent_N=mean(lambda p: p.exponent_N, log=False),
         exponent_D=mean(lambda p: p.exponent_D, log=False),
+        decades=_decades(parts),
+        trust=_trust(parts),
         notes=_joined([part.notes for part in parts]),
         unbracketed=np.max([p.unbracketed for p in parts], axis=0),
         law_error=_law_error([part.law_error for part in parts], weight),
@@ -187,6 +191,15 @@ def _law_error(errors: Sequence[LawError], weight: Array) -> LawError:
     tau = float(np.sqrt(weight @ np.array([e.tau for e in errors]) ** 2))
     lead = errors[int(np.argmax(weight))]
     return replace(lead, tau=tau)
+
+
+def _decades(parts: Sequence[Prediction | Allocation]) -> Array:
+    """The farthest of the laws: their best settings of one budget differ, and so their inputs."""
+    return np.asarray(np.max([part.decades for part in parts], axis=0))
+
+
+def _trust(parts: Sequence[Prediction | Allocation]) -> tuple[Trust, ...]:
+    return tuple(least(words) for words in zip(*(part.trust for part in parts), strict=True))
 
 
 def _joined(parts: Sequence[tuple[tuple[Note, ...], ...]]) -> tuple[tuple[Note, ...], ...]:

@@ -28,6 +28,7 @@ class Break:
         se: Standard error of its natural logarithm; infinite where the runs do not place it.
         scales: Distinct scales before it (after the break below) and after it.
         inside: Whether its 95 % interval lies within the runs.
+        begun: Whether the lower end of that interval does.
         late: Whether it lies in the last half decade.
     """
 
@@ -35,6 +36,7 @@ class Break:
     se: float
     scales: tuple[int, int]
     inside: bool
+    begun: bool
     late: bool
 
 
@@ -51,7 +53,8 @@ def breaks_of(fit: Fit) -> tuple[Break, ...]:
         above = at[k + 1] if k + 1 < len(at) else np.inf
         se = parameter_se(fit, name)
         reach = 1.96 * se
-        inside = np.log(x[0]) < np.log(place) - reach and np.log(place) + reach < np.log(x[-1])
+        begun = np.log(x[0]) < np.log(place) - reach
+        inside = begun and np.log(place) + reach < np.log(x[-1])
         found.append(
             Break(
                 position=place,
@@ -61,6 +64,7 @@ def breaks_of(fit: Fit) -> tuple[Break, ...]:
                     int(((x >= place) & (x < above)).sum()),
                 ),
                 inside=bool(inside),
+                begun=bool(begun),
                 late=bool(np.log10(x[-1] / place) < LATE),
             )
         )
@@ -109,6 +113,24 @@ def objections(fit: Fit, rivals: Sequence[Fit]) -> tuple[str, ...]:
         elif not interior_error(fit) < interior_error(simpler):
             found.append(f"scales left out are foretold no better than by {simpler.law.name}")
     return tuple(found)
+
+
+def is_there(fit: Fit, without: Fit) -> bool:
+    """Whether the one break of a law is in the runs, so that a law without it overlooks it.
+
+    The rules are those of `objections`, but beyond a break near the end there may be too few scales
+    to measure a slope, or to close its place from above. That forbids to extend the broken law, and
+    is no reason to extend one that passes over what the scales below already show. A bend before
+    the fourth scale extends nothing: it may be a floor, or one odd run.
+
+    Args:
+        fit: A law with one break.
+        without: The law without breaks that comes nearest to it.
+    """
+    (one,) = breaks_of(fit)
+    below, above = one.scales
+    placed = one.inside if above >= FEWEST_SCALES else one.begun
+    return below >= FEWEST_SCALES and placed and interior_error(fit) < interior_error(without)
 
 
 def _simpler(fit: Fit, rivals: Sequence[Fit]) -> Fit | None:

@@ -11,7 +11,7 @@ from scalefit.core.notes import Note
 from scalefit.core.numbers import per_cent
 from scalefit.core.observations import Array
 from scalefit.inference import doubts
-from scalefit.inference.breaks import breaks_of
+from scalefit.inference.breaks import LEAST_GAIN, breaks_of, objections
 from scalefit.inference.criteria import aicc, bic, effective_aicc, effective_share
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts
@@ -27,6 +27,7 @@ from scalefit.inference.gates import (
 )
 
 _UNDECIDED = 6.0  # of AICc: below it the better law is not better enough to name
+_ROUNDING = 1e-9  # of it
 RULED_OUT = 10.0  # of AICc: a law so far behind has no weight
 _ONE_CURVE = 1e-3  # of the typical residual, or of the loss by 1e-9
 
@@ -41,7 +42,8 @@ class Ranked:
         aicc: Corrected Akaike criterion from the likelihood that was fitted; inf if the runs are
             too few for it.
         bic: Schwarz's criterion, shown only.
-        delta: AICc less the least among adequate laws, for as many runs as the rows are worth.
+        delta: AICc less the least among adequate laws, for as many runs as the rows are worth;
+            breaks that the runs do not ask for lead simpler laws by 6 at most.
         weight: Akaike weight among adequate laws; 0 for the others.
         forecasts: Its rolling-origin forecasts.
         same_as: The simpler law that draws the same curve, if there is one; it is counted there.
@@ -125,7 +127,8 @@ def compare(
     # circle, that noise is white because the law that follows its every turn says so.
     share = effective_share(candidates(fits))
     scores = np.where(known, [effective_aicc(fit, share) for fit in fits], np.inf)
-    delta, weight = _weights(scores, counted)
+    due, undue = _due(fits, scores, counted)
+    delta, weight = _weights(due, counted)
     ranked = [
         Ranked(fit, judged, float(a), bic(fit), float(d), float(w), f, twins.get(fit.law.name, ""))
         for fit, judged, a, d, w, f in zip(
@@ -147,7 +150,7 @@ def compare(
         notes += (
             doubts.RESIDUAL_SHAPE.note(f"the residuals of {', '.join(shaped)} still have a shape"),
         )
-    notes += _late_breaks(ranked)
+    notes += undue + _late_breaks(ranked)
     return Comparison(tuple(ranked), words, notes, rank, share, disagreeing)
 
 
@@ -188,6 +191,36 @@ def _one_curve(one: Fit, other: Fit, ahead: Points | None) -> bool:
         log = [np.log(f.law.predict(f.theta[None], inputs)[0]) for f in (one, other)]
     apart = float(np.max(np.abs(log[0] - log[1])))
     return apart <= max(_ONE_CURVE * trimmed_rms(other), 1e-9)
+
+
+def _due(fits: Sequence[Fit], scores: Array, counted: Array) -> tuple[Array, tuple[Note, ...]]:
+    """Scores in which breaks that the runs do not ask for lead every simpler law by 6 at most.
+
+    A break adds three parameters, and its place is searched for: with few runs it follows the
+    noise, or stands in for a floor, at a gain that AICc takes for evidence. Such a law may be as
+    good as those without, and is averaged with them, but it rules none of them out.
+
+    Source: method.md 1.6, the rules for breaks.
+    """
+    due, notes = scores.copy(), []
+    usable = counted & np.isfinite(scores)
+    breaks = np.array([len(fit.law.breaks) for fit in fits])
+    for k in np.argsort(breaks, kind="stable"):
+        simpler = np.flatnonzero(usable & (breaks < breaks[k]))
+        if not usable[k] or not simpler.size:
+            continue
+        best = simpler[np.argmin(due[simpler])]
+        lead = due[best] - due[k]
+        against = objections(fits[k], fits) if lead > LEAST_GAIN else ()
+        if against:
+            due[k] = due[best] - LEAST_GAIN
+            notes.append(
+                doubts.BREAK_NOT_ASKED_FOR.note(
+                    f"{fits[k].law.name} leads {fits[best].law.name} by {lead:.1f} of AICc, but "
+                    f"{against[0]}: the lead counts as {LEAST_GAIN:.0f}"
+                )
+            )
+    return due, tuple(notes)
 
 
 def _weights(scores: Array, counted: Array) -> tuple[Array, Array]:
@@ -261,8 +294,8 @@ def _verdict(ranked: list[Ranked], rank: str) -> tuple[str, tuple[Note, ...], tu
         )
         return "no law is adequate: none may be extrapolated", (note,), ()
     by_fit = sorted(good, key=lambda r: r.delta)
-    near = [r for r in by_fit if r.delta <= _UNDECIDED]
-    far = [r for r in by_fit if r.delta > _UNDECIDED]
+    near = [r for r in by_fit if r.delta <= _UNDECIDED + _ROUNDING]
+    far = by_fit[len(near) :]
     beaten = [r for r in far if _beaten(r, by_fit)]
     ahead = [r for r in far if r not in beaten and r.rmse < by_fit[0].rmse]
     notes: list[Note] = []
@@ -311,7 +344,7 @@ def _disagreement(
     first, best = by_fit[0], min(forecast, key=lambda r: r.rmse)
     if best.fit.law.name == first.fit.law.name:
         return tuple(notes), ()
-    parted = best.delta > _UNDECIDED
+    parted = best.delta > _UNDECIDED + _ROUNDING
     told = f"{per_cent(best.rmse)} against {per_cent(first.rmse)}"
     held = (
         "AICc parts them, so that an average is not widened" if parted else "an average holds both"

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array
 from scalefit.core.sorting import median
-from scalefit.inference.evidence import setting_of
+from scalefit.inference.evidence import kinship_of
 from scalefit.inference.fitting import Fit
 
 STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it
 _LEAST_SPARE = 0.1
-_LEAST_KINSHIP = 0.1
-_FEWEST_SIZES = 5
 _CARRIED = np.linspace(0, 0.98, 50)  # correlations of neighbours that are tried
 
 
@@ -80,14 +78,14 @@ def _rows(fit: Fit) -> int:
 def effective_share(fits: Sequence[Fit]) -> float:
     """How much of an independent run each row is worth, in the mean over laws.
 
-    Counted are rows of one cluster, size or setting that err alike, and for laws of one input
-    neighbours along it that do (only where their order is no chance, p <= 0.01).
+    Counted are rows of one cluster that err alike, of one model size or setting where that is no
+    chance by any of the laws (p < 0.05), and for laws of one input neighbours along it (p <= 0.01).
 
     Source: Kish 1965 (design effect 1 + (m - 1) rho); Bartlett 1946 (n (1 - r)/(1 + r)).
     """
     if not fits:
         return 1.0
-    kin = float(np.mean([_design_effect(fit) for fit in fits]))
+    kin = float(np.mean(_design_effects(fits)))
     serial = float(np.mean([_along_the_scale(fit) for fit in fits]))
     return (1 - serial) / (1 + serial) / kin
 
@@ -98,31 +96,22 @@ def _along_the_scale(fit: Fit) -> float:
     return serial_correlation(fit)
 
 
-def _design_effect(fit: Fit) -> float:
-    """What errors shared within clusters, by runs of one size or of one setting, cost; else 1."""
-    runs = fit.runs
-    labels = [runs.cluster] if 1 < runs.clusters < runs.n else []
-    if len(fit.law.inputs) > 1:
-        alike = [setting_of(runs)]
-        if "N" in runs.inputs:
-            alike.append(np.unique(np.round(np.log(runs.inputs["N"]), 6), return_inverse=True)[1])
-        labels += [group for group in alike if _FEWEST_SIZES <= group.max() + 1 < runs.n]
-    return max((_shared(log_residual(fit), label) for label in labels), default=1.0)
+def _design_effects(fits: Sequence[Fit]) -> list[float]:
+    """What errors shared within clusters, or by runs of one size or setting, cost each law, or 1.
 
-
-def _shared(r: Array, label: IntArray) -> float:
-    """1 + (m - 1) rho for groups of m rows, their intra-class correlation by analysis of variance.
-
-    A correlation of 0.1 or less is no finding (method.md 1.1).
+    Rows of one cluster are declared to go together, so how much they do is only estimated. Runs of
+    one size or setting are not: every law must find that they do, for one that misses how the loss
+    goes with size takes its own misfit for a shared error.
     """
-    n, size = r.size, np.bincount(label).astype(float)
-    mean = np.bincount(label, r) / size
-    between = float((size * (mean - r.mean()) ** 2).sum()) / (size.size - 1)
-    within = float(((r - mean[label]) ** 2).sum()) / (n - size.size)
-    typical = (n - float((size**2).sum()) / n) / (size.size - 1)
-    total = between + (typical - 1) * within
-    rho = (between - within) / total if total > 0 else 0.0
-    return 1.0 if rho <= _LEAST_KINSHIP else 1 + (typical - 1) * min(rho, 1.0)
+    found = [[kinship_of(fit, fit.runs.cluster_name) for fit in fits]]
+    for by in ("N", "setting"):
+        alike = [kinship_of(fit, by) if len(fit.law.inputs) > 1 else None for fit in fits]
+        if all(one.shown for one in alike if one is not None):
+            found.append(alike)
+    return [
+        max((one.design_effect for one in each if one is not None), default=1.0)
+        for each in zip(*found, strict=True)
+    ]
 
 
 def log_residual(fit: Fit) -> Array:

@@ -22,7 +22,7 @@ from scalefit.inference.evidence import (
     Kinship,
     PureError,
     groupings,
-    kinship,
+    kinship_of,
     pure_error,
 )
 from scalefit.inference.fitting import Fit
@@ -48,9 +48,6 @@ _ILL = 3e4
 _TIED = 0.99
 _UNEVEN = 0.01
 _SHAPED = 0.05
-_KIN = 0.1
-_KIN_P = 0.05
-_FEWEST_SIZES = 5
 _NAMED = 12
 _LEAST_WIDTH = 5e-5  # of the loss: what rounds to 0.00 %
 _WARY = 2.0  # first-order distances within which a bound calls for a closer look
@@ -120,7 +117,7 @@ def inseparable(fit: Fit) -> bool:
 def _kin(fit: Fit, residuals: Residuals) -> tuple[Kinship, ...]:
     if not np.isfinite(residuals.scatter.p_value):
         return ()
-    found = [kinship(by, residuals.relative, label) for by, label in groupings(fit.runs).items()]
+    found = [kinship_of(fit, by) for by in groupings(fit.runs)]
     return tuple(one for one in found if one is not None)
 
 
@@ -267,9 +264,7 @@ def _alike(fit: Fit, left_out: Draws, kin: Sequence[Kinship], level: float) -> I
     """Rows of one group that are taken as independent, but share their error."""
     labels = groupings(fit.runs)
     for one in kin:
-        if one.by == fit.runs.cluster_name or one.groups < _FEWEST_SIZES:
-            continue
-        if not (one.correlation > _KIN and one.p_value < _KIN_P):
+        if one.by == fit.runs.cluster_name or not one.shown:
             continue
         words = f"rows of one {one.by} share their error (intra-class correlation "
         words += f"{one.correlation:.2f} over {one.groups} groups)"

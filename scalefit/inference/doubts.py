@@ -159,7 +159,7 @@ NO_NEW_REGIME = DOUBTS.add(
     Doubt(
         name="no-new-regime-assumed",
         severity="note",
-        trigger="a prediction lies beyond the largest run",
+        trigger="a prediction lies outside the runs in compute or any input of the law",
         meaning="Every interval assumes that no new regime begins between the largest run and "
         "the target; runs below it cannot show that.",
         remedy="Train one run nearer to the target.",
@@ -169,7 +169,8 @@ SPECULATIVE = DOUBTS.add(
     Doubt(
         name="speculative",
         severity="warning",
-        trigger="a target lies more than 1.5 decades, or half the span of the data, beyond it",
+        trigger="a target lies more than 1.5 decades, or half the span of the data, beyond it, in "
+        "compute or any input of the law",
         meaning="Published forecasts at this distance fail often.",
         remedy="Treat the number as a guess with a guess's interval; train larger runs first.",
     )
@@ -178,7 +179,8 @@ TOO_FAR = DOUBTS.add(
     Doubt(
         name="too-far",
         severity="refusal",
-        trigger="a target lies further beyond the data than the data span",
+        trigger="a target lies further beyond the data than the data span, in compute or the law's "
+        "only input",
         meaning="No published record supports such a forecast.",
         remedy="Ask for a nearer target, or pass --i-know.",
     )
@@ -198,8 +200,8 @@ OFF_RANGE = DOUBTS.add(
         severity="warning",
         trigger="an input besides size and tokens, or the epochs of unique tokens, is asked for "
         "outside the runs",
-        meaning="The law is extrapolated in that input as well, which no distance in compute shows "
-        "and no width of an interval holds.",
+        meaning="The law is extrapolated in that input as well. The distance counts its decades, "
+        "but how fast the law goes wrong was learnt along the scale.",
         remedy="Train a few runs with such a value.",
     )
 )
@@ -264,8 +266,8 @@ CORRELATED_ROWS = DOUBTS.add(
     Doubt(
         name="correlated-rows",
         severity="note",
-        trigger="residuals of neighbouring rows, or of rows of one run, size or setting, go "
-        "together",
+        trigger="residuals of neighbouring rows, or of rows of one run, go together, or by every "
+        "law of several inputs those of one model size or setting, beyond chance (p < 0.05)",
         meaning="The rows hold less evidence than their number says, as checkpoints of one curve "
         "do; AICc and weights count the independent runs that they are worth.",
         remedy="Nothing, or name the runs with --col run=NAME.",
@@ -379,8 +381,8 @@ CLUSTERED_RESIDUALS = DOUBTS.add(
     Doubt(
         name="clustered-residuals",
         severity="warning",
-        trigger="the residuals of rows of one model size, setting or group correlate by more than "
-        "0.1",
+        trigger="the errors of rows of one model size, setting or group correlate by more than "
+        "0.1, over five of them or more and beyond chance (p < 0.05)",
         meaning="Rows that are counted as independent share part of their error, so that "
         "intervals are too narrow.",
         remedy="Cluster by what they share: --cluster size, --cluster setting (for seeds of "
@@ -418,6 +420,17 @@ LARGE_SCATTER = DOUBTS.add(
         "covered far fewer than they promise.",
         remedy="Compare other laws, leave out runs of another kind (far too short, badly tuned), "
         "or do not extrapolate.",
+    )
+)
+BREAK_NOT_ASKED_FOR = DOUBTS.add(
+    Doubt(
+        name="break-not-asked-for",
+        severity="note",
+        trigger="a law with breaks leads a simpler one by more than 6 of AICc, but has fewer than "
+        "four scales beside a break, no fixed place for it, or foretells left-out scales no better",
+        meaning="The break may be noise, or a floor in disguise. The law is averaged with the "
+        "simpler ones as if its lead were 6, and rules none of them out.",
+        remedy="Train runs at more scales on both sides of the break.",
     )
 )
 LATE_BREAK = DOUBTS.add(

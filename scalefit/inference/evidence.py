@@ -12,14 +12,18 @@ from scalefit.core.sorting import distinct, median
 from scalefit.core.tails import f_tail
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit
+from scalefit.inference.residuals import PERFECT, basis, evaluated
 
 # What a law's scatter is judged by: repeated runs from so many degrees of freedom on, times this;
 # else what laws of validation losses leave, 0.3 to 0.8 % of the loss (method.md 1.6), and no more.
 ENOUGH_REPEATS, TIMES_NOISE, MOST_SCATTER = 5, 1.5, 0.015
+FEWEST_GROUPS, LEAST_KINSHIP, KINSHIP_LEVEL = 5, 0.1, 0.05  # method.md 1.1, and a 5 % test
 _MANY_CHECKPOINTS = 10
 _FEWEST_ROWS = 20
 _RISING = 0.95
 _TRAILING = 0.5
+_ROUNDING = 1e-12  # of a unit vector's squared length
+_LEAST_FREE = 1e-6  # degrees of freedom between groups that a law leaves
 _LEAST_SHARE = 0.1  # of the run noise in a row's variance: no row outweighs all others
 
 
@@ -45,14 +49,35 @@ class Kinship:
     Attributes:
         by: What makes a group, such as `N`.
         groups: How many there are.
-        correlation: Intra-class correlation of the residuals; may be negative.
-        p_value: Of no correlation, by the F test of a one-way layout.
+        correlation: Intra-class correlation of the errors; may be negative.
+        p_value: Of a correlation no higher, were the errors independent.
+        rows: Rows of a typical group.
     """
 
     by: str
     groups: int
     correlation: float
     p_value: float
+    rows: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether the runs show it: beyond chance, of some size, over five groups or more."""
+        return (
+            self.groups >= FEWEST_GROUPS
+            and self.correlation > LEAST_KINSHIP
+            and self.p_value < KINSHIP_LEVEL
+        )
+
+    @property
+    def design_effect(self) -> float:
+        """Rows that are worth one independent row, 1 where the correlation is 0.1 or less.
+
+        Source: Kish 1965, section 8.2.
+        """
+        if not self.correlation > LEAST_KINSHIP:
+            return 1.0
+        return 1 + (self.rows - 1) * min(self.correlation, 1.0)
 
 
 def pure_error(runs: Observations) -> PureError:
@@ -86,25 +111,70 @@ def setting_of(runs: Observations) -> IntArray:
     return np.asarray(setting.ravel(), dtype=np.int64)
 
 
-def kinship(by: str, residual: Array, label: IntArray) -> Kinship | None:
-    """Intra-class correlation of residuals of shape (n,); None where no group holds two rows.
+def kinship_of(fit: Fit, by: str) -> Kinship | None:
+    """How alike rows of one group err about a law; None where they are not grouped so.
 
-    Source: Searle, Casella & McCulloch 1992, section 3.5 (analysis of variance, unequal sizes).
+    Args:
+        fit: The estimate.
+        by: One of the `groupings` of its runs.
+    """
+    label = groupings(fit.runs).get(by)
+    if label is None:
+        return None
+    kept = fit.runs.weight > 0
+    residual, jacobian = evaluated(fit)
+    return kinship(by, residual[kept], label[kept], jacobian[:, kept])
+
+
+def kinship(by: str, residual: Array, label: IntArray, jacobian: Array) -> Kinship | None:
+    """Intra-class correlation of the errors behind residuals; None where these do not tell it.
+
+    A fit takes up part of what groups share, so that its residuals are less alike than the errors
+    were: a law with two parameters for the size leaves six sizes three degrees of freedom. Both
+    mean squares and their F test are those of residuals after the law's own columns. Without any
+    they are the analysis of variance of a one-way layout.
+
+    Args:
+        by: What makes a group.
+        residual: Of the log loss, shape (n,).
+        label: Group of each row, shape (n,).
+        jacobian: Derivatives of the residuals in the law's parameters, shape (p, n).
+
+    Sources: Searle, Casella & McCulloch 1992, sections 3.6 and 5.5 (moments after other columns);
+    Satterthwaite 1946, Biometrics Bulletin 2(6) (degrees of freedom between groups).
     """
     _, group = np.unique(label, return_inverse=True)
     size = np.bincount(group).astype(float)
-    n, k = float(residual.size), size.size
-    if k < 2 or n <= k:
+    n, k = residual.size, size.size
+    if k < 2 or not np.isfinite(residual).all() or np.abs(residual).max() < PERFECT:
         return None
-    mean = np.bincount(group, residual) / size
-    between = float((size * (mean - residual.mean()) ** 2).sum()) / (k - 1)
-    within = float(((residual - mean[group]) ** 2).sum()) / (n - k)
-    if between + within <= 0:
+    law = basis(np.stack([np.ones(n), *jacobian], axis=1))
+    left = residual - law @ (law.T @ residual)
+    # Each group's unit vector, and how much of it the law can draw, shape (rank, k).
+    drawn = np.stack([np.bincount(group, column, k) for column in law.T]) / np.sqrt(size)
+    taken = (drawn**2).sum(axis=0)
+    crossed = drawn @ drawn.T
+    seen = taken * -2 + np.einsum("ig,ij,jg->g", drawn, crossed, drawn) + 1
+    free, squared = float((1 - taken).sum()), float(seen.sum())
+
+    def within(values: Array) -> Array:
+        return np.asarray(values - (np.bincount(group, values) / size)[group])
+
+    inside = np.stack([within(column) for column in law.T], axis=1)
+    own = basis(inside[:, (inside**2).sum(axis=0) > _ROUNDING])
+    df = n - k - own.shape[1]
+    if df < 1 or free < _LEAST_FREE:
         return None
-    typical = (n - float((size**2).sum()) / n) / (k - 1)
-    correlation = (between - within) / (between + (typical - 1) * within)
-    ratio = between / within if within > 0 else np.inf
-    return Kinship(by, k, float(correlation), float(f_tail(k - 1, n - k, ratio)))
+    inner = within(left)
+    noise = float(((inner - own @ (own.T @ inner)) ** 2).sum()) / df
+    between = float((np.bincount(group, left) ** 2 / size).sum()) / free
+    if between + noise <= 0:
+        return None
+    rows = float(size @ seen) / free
+    correlation = (between - noise) / (between + (rows - 1) * noise)
+    ratio = between / noise if noise > 0 else np.inf
+    p_value = f_tail(free**2 / squared, df, ratio)
+    return Kinship(by, k, float(correlation), float(p_value), rows)
 
 
 def groupings(runs: Observations) -> dict[str, IntArray]:

@@ -13,6 +13,7 @@ from scalefit.core.numbers import counted, per_cent
 from scalefit.core.observations import Array, Observations
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import distinct, median
+from scalefit.inference.breaks import is_there
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.criteria import (
     STRUCTURE_LEVEL,
@@ -184,8 +185,9 @@ class Breaks:
     def judge(self, fit: Fit, rivals: Sequence[Fit], ahead: Points | None = None) -> Verdict:
         """Distinct scales beyond the last break; one amid or before the runs extends nothing.
 
-        A law without breaks fails where one break is far better even if errors carry over from
-        neighbour to neighbour, so that a slow drift of the noise is no break.
+        Laws without breaks fail where one break is far better than all of them, even if errors
+        carry over from neighbour to neighbour, so that a slow drift of the noise is no break, nor
+        is a bend that a floor explains; and where the break keeps the rules of `breaks.is_there`.
         """
         if not fit.law.breaks:
             return self._without(fit, rivals)
@@ -198,19 +200,24 @@ class Breaks:
         )
 
     def _without(self, fit: Fit, rivals: Sequence[Fit]) -> Verdict:
-        for rival in rivals:
-            if len(rival.law.breaks) != 1 or rival.law.inputs != fit.law.inputs:
+        others = [r for r in rivals if r is not fit and r.law.inputs == fit.law.inputs]
+        sound = [
+            r for r in others
+            if all(gate().judge(r, [r]).passed for gate in (EnoughData, Converged))
+        ]  # fmt: skip
+        nearest = min([fit, *(r for r in sound if not r.law.breaks)], key=serial_aicc)
+        for rival in sound:
+            if len(rival.law.breaks) != 1:
                 continue
-            gain = serial_aicc(fit) - serial_aicc(rival)
-            sound = all(gate().judge(rival, [rival]).passed for gate in (EnoughData, Converged))
-            if sound and gain > _BREAK_SHOWS:
+            gain = serial_aicc(nearest) - serial_aicc(rival)
+            if gain > _BREAK_SHOWS and is_there(rival, nearest):
                 last, beyond = _last_break(rival)
                 return Verdict(
                     self.name,
                     False,
                     f"the runs break at {last:.3g}, {counted(beyond, 'scale')} from their end: "
-                    f"{rival.law.name} is better by {gain:.0f} of AICc, even if neighbours err "
-                    "alike",
+                    f"{rival.law.name} is better by {gain:.0f} of AICc than {nearest.law.name}, "
+                    "even if neighbours err alike",
                 )
         return Verdict(self.name, True, "the law has no breaks, and the runs show none")
 

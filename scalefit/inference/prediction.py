@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class Prediction:
         points: Input to its values, shape (m,).
         scale: Compute or input that distance is measured in, shape (m,).
         band: The loss and its intervals.
-        decades: Distance beyond the data, 0 inside, shape (m,).
+        decades: Distance beyond the data, 0 inside, shape (m,): the farthest of the scale's and
+            every input's.
         trust: A word for each point.
         notes: Doubts about each point; a refusal means that its numbers are withheld.
         law_error: Where the headline's width comes from.
@@ -113,15 +114,16 @@ def predict(
     """
     values = _checked(fit, points)
     where = point_scale(fit.runs, values, scale)
-    away = decades_beyond(fit.runs, where)
+    axes = axes_of(fit.runs, values, where)
+    away = farthest(axes)
     band = loss_band(fit, draws, error, values, away, level)
-    notes = tuple(_row_notes(fit.runs, values, where, away, k, i_know) for k in range(where.size))
+    notes = tuple(_row_notes(fit.runs, values, axes, k, i_know) for k in range(where.size))
     return Prediction(
         points=values,
         scale=where,
         band=band,
         decades=away,
-        trust=trust_words(fit.runs, away, notes),
+        trust=trust_words(axes, notes),
         notes=notes,
         law_error=error,
         level=level,
@@ -220,18 +222,60 @@ def widened(exact: Interval, reach: float, variance: Array) -> Interval:
     return Interval(exact.value, se, np.exp(middle - down), np.exp(middle + up))
 
 
-def decades_beyond(runs: Observations, scale: Array) -> Array:
-    """Decades outside the fitted range, 0 inside."""
-    log = np.log10(np.asarray(scale, dtype=float))
-    low, high = np.log10(runs.scale.min()), np.log10(runs.scale.max())
-    beyond = np.maximum(np.maximum(log - high, low - log), 0.0)
+@dataclass(frozen=True)
+class Axis:
+    """How far m points lie outside the runs in one quantity.
+
+    Attributes:
+        name: Of the quantity.
+        low: Its least value among the runs.
+        high: Its largest.
+        values: Of the points, shape (m,).
+        decades: Distance outside the runs, 0 inside, shape (m,).
+    """
+
+    name: str
+    low: float
+    high: float
+    values: Array
+    decades: Array
+
+    @property
+    def span(self) -> float:
+        """Decades that the runs span."""
+        return float(np.log10(self.high / self.low))
+
+
+def axes_of(runs: Observations, points: Mapping[str, Array], scale: Array) -> tuple[Axis, ...]:
+    """The scale, first, and every input that the points have, with their distances.
+
+    Compute inside the runs says nothing of a point that is ten times larger than any of them and
+    saw as many tokens less: a wrong law is wrong there all the same.
+    """
+    seen = {runs.scale_name: runs.scale, **{name: runs.inputs[name] for name in points}}
+    asked = {runs.scale_name: np.asarray(scale, dtype=float), **points}
+    if {"U", "D"} <= points.keys():
+        # Unique tokens matter by how often they are read, once at least.
+        for values in (seen, asked):
+            values["epochs"] = np.maximum(values["D"] / values.pop("U"), 1.0)
+    return tuple(_axis(name, seen[name], asked[name]) for name in asked)
+
+
+def _axis(name: str, known: Array, values: Array) -> Axis:
+    low, high = float(known.min()), float(known.max())
+    log = np.log10(values)
+    beyond = np.maximum(np.maximum(log - np.log10(high), np.log10(low) - log), 0.0)
     # A target typed as the largest run's own compute is inside whatever its last digit.
-    return np.where(beyond < 1e-6, 0.0, beyond)
+    return Axis(name, low, high, values, np.where(beyond < 1e-6, 0.0, beyond))
 
 
-def trust(runs: Observations, decades: float) -> Trust:
-    """A word for a distance: inside, near (half a decade), far (1.5), speculative."""
-    span = float(np.log10(runs.scale.max() / runs.scale.min()))
+def farthest(axes: Sequence[Axis]) -> Array:
+    """Decades outside the runs on the axis on which a point lies farthest out, shape (m,)."""
+    return np.asarray(np.max([axis.decades for axis in axes], axis=0))
+
+
+def trust(decades: float, span: float) -> Trust:
+    """A word for a distance beyond data of a span: inside, near (half a decade), far (1.5)."""
     if decades == 0:
         return "inside"
     if decades > 1.5 or decades > span / 2:
@@ -239,77 +283,77 @@ def trust(runs: Observations, decades: float) -> Trust:
     return "near" if decades <= 0.5 else "far"
 
 
-def trust_words(
-    runs: Observations, away: Array, notes: Sequence[Sequence[Note]]
-) -> tuple[Trust, ...]:
-    """A word for each distance, `refused` where the notes of the row refuse an answer."""
+def least(words: Sequence[Trust]) -> Trust:
+    """The word of the least trust."""
+    return max(words, key=get_args(Trust).index)
+
+
+def trust_words(axes: Sequence[Axis], notes: Sequence[Sequence[Note]]) -> tuple[Trust, ...]:
+    """The least word of any axis for each point, `refused` where its notes refuse an answer."""
     return tuple(
-        "refused" if any(n.severity == "refusal" for n in told) else trust(runs, float(h))
-        for h, told in zip(away, notes, strict=True)
+        "refused"
+        if any(n.severity == "refusal" for n in told)
+        else least([trust(float(axis.decades[k]), axis.span) for axis in axes])
+        for k, told in enumerate(notes)
     )
 
 
 def _row_notes(
-    runs: Observations,
-    points: Mapping[str, Array],
-    scale: Array,
-    away: Array,
-    k: int,
-    i_know: bool,
+    runs: Observations, points: Mapping[str, Array], axes: Sequence[Axis], k: int, i_know: bool
 ) -> tuple[Note, ...]:
-    notes = distance_notes(runs, float(scale[k]), float(away[k]), i_know=i_know)
+    notes = distance_notes(axes, k, i_know=i_know)
     if "N" in points and "D" in points and {"N", "D"} <= set(runs.inputs):
         notes += ratio_notes(runs, float(points["D"][k] / points["N"][k]))
-    return (*notes, *_range_notes(runs, {name: float(v[k]) for name, v in points.items()}))
+    return (*notes, *_range_notes(axes, k))
 
 
-def _range_notes(runs: Observations, point: Mapping[str, float]) -> Iterator[Note]:
-    """Doubts about inputs outside the runs that no distance in compute shows: epochs, bits."""
-    if len(runs.inputs) == 1:
-        return
-    seen, asked = dict(runs.inputs), dict(point)
-    if {"U", "D"} <= seen.keys():
-        # Unique tokens matter by how often they are read, once at least.
-        seen["epochs"] = np.maximum(seen["D"] / seen["U"], 1.0)
-        asked["epochs"] = max(asked["D"] / asked["U"], 1.0)
-    for name in sorted(seen.keys() - {"N", "D", "C", "U"}):
-        low, high = float(seen[name].min()), float(seen[name].max())
-        if not low * (1 - 1e-9) <= asked[name] <= high * (1 + 1e-9):
-            yield doubts.OFF_RANGE.note(
-                f"{name} = {human(asked[name])} lies outside the runs' {human(low)} to "
-                f"{human(high)}"
-            )
+def _range_notes(axes: Sequence[Axis], k: int) -> Iterator[Note]:
+    """Doubts about inputs other than size and tokens outside the runs: epochs, bits."""
+    scale, *inputs = axes
+    for axis in sorted(inputs, key=lambda axis: axis.name):
+        if axis.name in {"N", "D", "C", scale.name} or not axis.decades[k]:
+            continue
+        yield doubts.OFF_RANGE.note(
+            f"{axis.name} = {human(float(axis.values[k]))} lies outside the runs' "
+            f"{human(axis.low)} to {human(axis.high)}"
+        )
 
 
-def distance_notes(runs: Observations, scale: float, decades: float, *, i_know: bool) -> list[Note]:
-    """Doubts that a place so many decades beyond the data raises by that alone."""
-    if decades == 0:
+def distance_notes(axes: Sequence[Axis], k: int, *, i_know: bool) -> list[Note]:
+    """Doubts that point `k` raises by its distance beyond the data alone.
+
+    Further beyond the data than these span is refused along the scale, the first axis.
+    """
+    scale, away = axes[0], max(axes, key=lambda axis: float(axis.decades[k]))
+    if away.decades[k] == 0:
         return []
-    span = float(np.log10(runs.scale.max() / runs.scale.min()))
     notes = [
         doubts.NO_NEW_REGIME.note(
-            f"{decades_of(decades)} of {runs.scale_name} beyond the data: assumes that no new "
-            "regime begins in between"
+            f"{_beyond(away, k)} the data: assumes that no new regime begins in between"
         )
     ]
+    decades, span = float(scale.decades[k]), scale.span
     if decades > span:
-        end, limit = "largest", runs.scale.max() * 10**span
-        if scale < runs.scale.min():
-            end, limit = "smallest", runs.scale.min() / 10**span
+        end, limit = "largest", scale.high * 10**span
+        if scale.values[k] < scale.low:
+            end, limit = "smallest", scale.low / 10**span
         words = (
             f"{decades_of(decades)} from {decades_of(span)} of data; the {end} supported "
-            f"{runs.scale_name} is {limit:.3g}"
+            f"{scale.name} is {limit:.3g}"
         )
         if not i_know:
             return [doubts.TOO_FAR.note(words)]
-        notes.append(doubts.SPECULATIVE.note(words))
-    elif trust(runs, decades) == "speculative":
-        notes.append(
-            doubts.SPECULATIVE.note(
-                f"{decades_of(decades)} beyond {decades_of(span)} of data is speculation"
-            )
-        )
+        return [*notes, doubts.SPECULATIVE.note(words)]
+    worst = max(axes, key=lambda axis: float(axis.decades[k]) / max(axis.span, 1e-9))
+    for axis in (away, worst):
+        if trust(float(axis.decades[k]), axis.span) == "speculative":
+            words = f"{_beyond(axis, k)} {decades_of(axis.span)} of data is speculation"
+            return [*notes, doubts.SPECULATIVE.note(words)]
     return notes
+
+
+def _beyond(axis: Axis, k: int) -> str:
+    return f"{decades_of(float(axis.decades[k]))} of {axis.name} beyond"
 
 
 def ratio_notes(runs: Observations, ratio: float) -> list[Note]:

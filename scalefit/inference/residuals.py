@@ -78,7 +78,7 @@ def examined(fit: Fit) -> Residuals:
     Sources: Koenker 1981, Journal of Econometrics 17(1) (scatter); Bartels 1982, Journal of the
     American Statistical Association 77(377) (order).
     """
-    residual, jacobian = _evaluated(fit)
+    residual, jacobian = evaluated(fit)
     leverage = leverage_of(jacobian, fit.runs.weight)
     spread = 1.4826 * float(median(np.abs(residual)))
     n, p = residual.size, fit.problem.p
@@ -99,7 +99,7 @@ def examined(fit: Fit) -> Residuals:
     )
 
 
-def _evaluated(fit: Fit) -> tuple[Array, Array]:
+def evaluated(fit: Fit) -> tuple[Array, Array]:
     """Residuals of the log loss (n,), and its derivatives (p, n)."""
     residual, jacobian = log_problem(fit).evaluate(fit.u[None])
     return residual[0], jacobian[0]
@@ -110,7 +110,7 @@ def misfit(fit: Fit) -> float:
 
     Residuals that are rounding, or that leave the doubles, show no shape.
     """
-    residual, jacobian = _evaluated(fit)
+    residual, jacobian = evaluated(fit)
     if not np.isfinite(residual).all() or np.abs(residual).max() < PERFECT:
         return 1.0
     return structure_of(fit, residual, jacobian).p_value
@@ -195,11 +195,11 @@ def _combined(p_values: Array) -> float:
 def _explained(fit: Fit, residual: Array, jacobian: Array, extra: Array) -> Check:
     """F test of added columns, shape (q, n), beside the law's own."""
     root = np.sqrt(fit.runs.weight)
-    inside = _basis((jacobian * root).T)
+    inside = basis((jacobian * root).T)
     rows = (extra * root).T
     rows = rows - inside @ (inside.T @ rows)
     kept = (rows**2).sum(axis=0) > 1e-10 * ((extra * root) ** 2).sum(axis=1)
-    outside = _basis(rows[:, kept])
+    outside = basis(rows[:, kept])
     n, p, q = residual.size, inside.shape[1], outside.shape[1]
     if not q or fit.runs.clusters - p - q < 3:
         return NO_CHECK
@@ -250,7 +250,7 @@ def _score(fit: Fit, residual: Array) -> Array:
     return np.asarray(found.psi[0])
 
 
-def _basis(rows: Array) -> Array:
+def basis(rows: Array) -> Array:
     """Orthonormal basis of the columns, shape (n, rank)."""
     if not rows.size:
         return np.zeros((rows.shape[0], 0))

@@ -9,7 +9,7 @@ import numpy as np
 from scalefit.core.observations import Array
 from scalefit.inference.allocation import best_size
 from scalefit.inference.forecasts import noise_of
-from scalefit.inference.prediction import decades_beyond, loss_band
+from scalefit.inference.prediction import axes_of, farthest, loss_band
 from scalefit.pipeline.steps import Compared, Estimate
 from scalefit.tables import figures
 from scalefit.tables.reports import Figure
@@ -44,10 +44,8 @@ def curve_figure(estimate: Estimate) -> Figure:
         label = f"{label}, best N and D"
     kept = np.isfinite(next(iter(place.values())))
     inputs = {name: values[kept] for name, values in place.items()}
-    band = loss_band(
-        fit, estimate.draws, estimate.law_error, inputs, decades_beyond(runs, grid[kept]),
-        estimate.level,
-    )  # fmt: skip
+    away = farthest(axes_of(runs, inputs, grid[kept]))
+    band = loss_band(fit, estimate.draws, estimate.law_error, inputs, away, estimate.level)
     curve = figures.Curve(
         label, grid[kept], band.loss, low=band.headline.low, high=band.headline.high
     )

@@ -9,7 +9,7 @@ from scalefit.core.tails import t_quantile
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
-from scalefit.inference.prediction import decades_beyond, loss_band
+from scalefit.inference.prediction import axes_of, farthest, loss_band
 from scalefit.inference.residuals import misfit
 from scalefit.inference.scales import budgets
 from scalefit.inference.uncertainty import draw
@@ -30,7 +30,8 @@ class Told:
 
     Attributes:
         table: Where it comes from.
-        decades: Distance beyond the cut.
+        decades: Distance in compute beyond the cut; headlines grow with the farthest of it and of
+            the inputs.
         error: Log of actual over forecast.
         exact: Half-width of the interval of the mean that trusts the law.
         plain: Half-width of the interval for one new run that trusts the law.
@@ -82,17 +83,17 @@ def usable_stages(runs):
 
 
 def _stage(name, above, found, drawn, error):
-    away = decades_beyond(found.runs, above.scale)
+    scale, *inputs = axes_of(found.runs, above.inputs, above.scale)
+    away = farthest([scale, *inputs])
     band = loss_band(found, drawn, error, above.inputs, away, 0.95)
     miss = np.log(above.loss / band.loss)
     reach = t_quantile(0.975, drawn.df)
-    top = float(found.runs.scale.max())
-    span = float(np.log10(top / found.runs.scale.min()))
     return [
         (
-            name, top, found.runs.n, float(above.scale[i]), float(away[i]), 1, float(miss[i]),
-            float(band.exact.se[i]), float(band.new_run.se[i]), float(band.headline.se[i]), reach,
-            drawn.df, error.tau, error.source, int(away[i] > span),
+            name, scale.high, found.runs.n, float(above.scale[i]), float(scale.decades[i]), 1,
+            float(miss[i]), float(band.exact.se[i]), float(band.new_run.se[i]),
+            float(band.headline.se[i]), reach, drawn.df, error.tau, error.source,
+            int(scale.decades[i] > scale.span),
         )
         for i in range(above.n)
     ]  # fmt: skip

@@ -30,7 +30,7 @@ from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import law_error, rolling_origin
 from scalefit.inference.objectives import Gaussian
-from scalefit.inference.prediction import decades_beyond, loss_band
+from scalefit.inference.prediction import axes_of, distance_notes, farthest, loss_band
 from scalefit.inference.residuals import examined, misfit
 from scalefit.inference.uncertainty import METHODS, draw, interval
 from scalefit.inference.uncertainty.jackknife import Jackknife
@@ -282,17 +282,28 @@ def coupled_truth(k):
     return loss
 
 
-def beyond(truth_of, worlds, key):
-    """Whether each nested interval holds at 10x and 100x, its widths, and PIT."""
-    compute = np.array([1e22, 1e23])
+def along(compute):
+    """The best settings of budgets."""
     n = 0.11963 * (compute / 6) ** 0.51261
-    place = {"N": n, "D": compute / 6 / n}
+    return {"N": n, "D": compute / 6 / n}
+
+
+AHEAD = along(np.array([1e22, 1e23]))  # ten and a hundred times the largest budget
+LARGEST = 4 * along(np.array([1e21]))["N"]
+# Ten and a hundred times the largest size, at the largest budget.
+ASIDE = {"N": LARGEST * [10, 100], "D": 1e21 / 6 / (LARGEST * [10, 100])}
+
+
+def beyond(truth_of, worlds, key, place=AHEAD):
+    """Whether each nested interval holds at the two points, its widths, and PIT."""
+    compute = 6 * place["N"] * place["D"]
     held, widths, pit = [], [], []
     for world in range(worlds):
         one = fit(LAW, sweep(truth_of, key + world), starts=TRUTH[None])
         drawn = draw(one, Jackknife())
         error = law_error(rolling_origin(one), misfit(one))
-        band = loss_band(one, drawn, error, place, decades_beyond(one.runs, compute), 0.95)
+        away = farthest(axes_of(one.runs, place, compute))
+        band = loss_band(one, drawn, error, place, away, 0.95)
         mean = truth_of(place["N"], place["D"])
         random = np.random.default_rng((29, key + world))
         run = mean * np.exp(0.007 * random.standard_normal(2))
@@ -338,6 +349,21 @@ def test_beyond_the_data_a_wrong_law_is_covered_by_the_headline_alone(k):
     )  # fmt: skip
     assert held[2].min() >= 0.93
     assert held[0].min() <= 0.75
+
+
+@pytest.mark.slow
+def test_at_sizes_far_beyond_the_runs_the_headline_is_no_narrower_for_a_budget_that_others_had():
+    right, widths, _ = beyond(plain_truth, 100, 3000, ASIDE)
+    wrong = {k: beyond(coupled_truth(k), 100, 3000, ASIDE)[0] for k in (0.6, 0.8)}
+    rows = [("right", *right[1], *right[2])]
+    rows += [(f"coupled {k}", *held[1], *held[2]) for k, held in wrong.items()]
+    write_table("beyond-size.csv", ("law", "new run 10x", "100x", "headline 10x", "100x"), rows)
+    assert right[2].min() >= 0.94
+    assert (widths[1] <= 2.5 * widths[0]).all()
+    # The trap: without the distance in size these are the headlines.
+    assert wrong[0.6][1].max() <= 0.7
+    assert wrong[0.6][2].min() >= 0.7
+    assert wrong[0.8][2].min() >= 0.8
 
 
 def late_break(n, d):
@@ -389,8 +415,6 @@ def test_a_shape_that_the_law_lacks_is_told_and_none_where_it_is_right():
 
 @pytest.mark.slow
 def test_nothing_covers_a_break_beyond_the_data_and_that_is_said():
-    from scalefit.inference.prediction import distance_notes
-
     def broken(n, d):
         late = np.maximum(d / 3e11, 1.0) ** 0.15
         return 1.8172 + 482.01 * n**-0.3478 + 2085.43 * d**-0.3658 * late
@@ -398,8 +422,6 @@ def test_nothing_covers_a_break_beyond_the_data_and_that_is_said():
     held, *_ = beyond(broken, 60, 2000)
     write_table("beyond-break.csv", ("interval", "10x", "100x"),
                 [("headline", *(f"{v:.3f}" for v in held[2]))])  # fmt: skip
-    runs = sweep(broken, 0)
-    assert "no-new-regime-assumed" in {
-        n.code for n in distance_notes(runs, 1e22, 1.0, i_know=False)
-    }
+    axes = axes_of(sweep(broken, 0), {}, np.array([1e22]))
+    assert "no-new-regime-assumed" in {n.code for n in distance_notes(axes, 0, i_know=False)}
     assert LAWS.get("chinchilla") is LAW

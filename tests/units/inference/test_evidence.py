@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import f_oneway
 from simulated import observations
 
 import scalefit
@@ -47,15 +48,46 @@ def test_the_intra_class_correlation_is_that_of_the_variance_components():
     random = np.random.default_rng(2)
     group = np.repeat(np.arange(400), 5)
     residual = random.normal(0, 0.5, 400)[group] + random.normal(0, 1, group.size)
-    found = kinship("size", residual, group)
+    found = kinship("size", residual, group, np.empty((0, group.size)))
     assert found.correlation == pytest.approx(0.2, abs=0.03)
     assert found.p_value < 1e-6
-    none = kinship("size", random.normal(0, 1, group.size), group)
+    none = kinship("size", random.normal(0, 1, group.size), group, np.empty((0, group.size)))
     assert abs(none.correlation) < 0.04
 
 
+def test_without_a_law_kinship_is_a_one_way_analysis_of_variance():
+    group = np.repeat(np.arange(5), [2, 3, 4, 7, 9])
+    residual = np.random.default_rng(3).normal(0, 1, 25) + 0.5 * (group == 1)
+    found = kinship("size", residual, group, np.empty((0, 25)))
+    tested = f_oneway(*(residual[group == k] for k in range(5)))
+    assert found.p_value == pytest.approx(tested.pvalue, rel=1e-9)
+
+
+def left_by_a_law(correlation, seed):
+    """What a law with a term in each of two inputs leaves of errors on a grid of 6 x 7."""
+    random = np.random.default_rng([seed, 17])
+    size, tokens = np.repeat(np.arange(6), 7), np.tile(np.arange(7), 6)
+    jacobian = np.stack([np.ones(42), *(np.exp(-k * v) * v**p for k, v in ((0.3, size),
+                         (0.4, tokens)) for p in (0, 1))])  # fmt: skip
+    shared = np.sqrt(correlation) * random.standard_normal(6)[size]
+    error = shared + np.sqrt(1 - correlation) * random.standard_normal(42)
+    return error - jacobian.T @ np.linalg.lstsq(jacobian.T, error, rcond=None)[0], size, jacobian
+
+
+def test_kinship_is_that_of_the_errors_and_not_of_what_a_law_left_of_them():
+    none, some = (
+        [kinship("N", *left_by_a_law(share, seed)) for seed in range(500)] for share in (0, 0.3)
+    )
+    assert 0.03 <= np.mean([one.p_value < 0.05 for one in none]) <= 0.07
+    assert np.mean([one.correlation for one in none]) == pytest.approx(0, abs=0.03)
+    # Three degrees of freedom are left between the sizes.
+    assert np.mean([one.p_value < 0.05 for one in some]) >= 0.45
+    assert np.mean([one.correlation for one in some]) == pytest.approx(0.27, abs=0.04)
+    assert np.mean([one.shown for one in none]) <= 0.07
+
+
 def test_rows_alone_in_their_group_have_no_kin():
-    assert kinship("run", RNG.normal(size=9), np.arange(9)) is None
+    assert kinship("run", RNG.normal(size=9), np.arange(9), np.empty((0, 9))) is None
 
 
 def test_the_cluster_may_be_the_size():

@@ -16,7 +16,7 @@ from scalefit.inference.criteria import (
     serial_correlation,
     von_neumann_p,
 )
-from scalefit.inference.evidence import pure_error
+from scalefit.inference.evidence import kinship_of, pure_error
 from scalefit.inference.fitting import fit
 from scalefit.inference.gates import (
     GATES,
@@ -215,6 +215,53 @@ def test_rows_of_one_run_that_err_alike_are_worth_fewer():
     loss = (1.8 + 480 * n**-0.35 + 2100 * d**-0.37) * np.exp(shared) * noise(48, 0.001)
     runs = observations({"N": n, "D": d}, loss, cluster=np.repeat(np.arange(8), 6))
     assert effective_share([fit(LAWS.get("chinchilla"), runs)]) < 0.5
+
+
+def sizes_by_tokens(sizes, tokens, correlation, seed):
+    """Runs on a grid of independent runs; those of one size share part of their error."""
+    random = np.random.default_rng([seed, sizes, tokens])
+    n = np.repeat(np.geomspace(1e7, 1e10, sizes), tokens)
+    d = np.tile(np.geomspace(1e9, 1e12, tokens), sizes)
+    shared = np.sqrt(correlation) * np.repeat(random.standard_normal(sizes), tokens)
+    error = 0.005 * (shared + np.sqrt(1 - correlation) * random.standard_normal(n.size))
+    return observations({"N": n, "D": d}, (1.8 + 480 * n**-0.35 + 2100 * d**-0.37) * np.exp(error))
+
+
+def test_runs_of_one_size_are_worth_fewer_only_where_chance_does_not_explain_it():
+    law = LAWS.get("chinchilla")
+    for correlation, least, most in ((0, 0, 0.1), (0.4, 0.75, 1)):
+        worth = [
+            effective_share([fit(law, sizes_by_tokens(12, 5, correlation, s))]) for s in range(60)
+        ]
+        assert least <= np.mean(np.array(worth) < 1) <= most
+
+
+def test_a_law_that_misses_the_size_does_not_make_runs_of_one_size_kin():
+    runs = sizes_by_tokens(12, 5, 0, 1)
+    fits = [fit(LAWS.get(name), runs) for name in ("chinchilla", "kaplan")]
+    assert effective_share(fits[1:]) < 0.5
+    assert effective_share(fits) == 1
+
+
+def test_rows_of_a_declared_run_need_no_test():
+    # Of four runs no test finds that they differ; that their rows go together was said.
+    law, passed = LAWS.get("power-floor"), []
+    for seed in range(20):
+        random = np.random.default_rng([seed, 4])
+        shared = (
+            0.005
+            * np.sqrt([0.3, 0.7])
+            @ np.stack([np.repeat(random.standard_normal(4), 5), random.standard_normal(20)])
+        )
+        x = np.tile(np.geomspace(1e2, 1e6, 5), 4)
+        loss = (1.5 + 8 * x**-0.3) * np.exp(shared)
+        runs = observations({"x": x}, loss, cluster=np.repeat(np.arange(4), 5))
+        found = fit(law, runs)
+        kin = kinship_of(found, "run")
+        if kin.correlation > 0.1 and kin.p_value > 0.05:
+            passed.append(effective_share([found]) < 0.9)
+    assert len(passed) >= 3
+    assert all(passed)
 
 
 @pytest.mark.parametrize("gate", GATES.names())

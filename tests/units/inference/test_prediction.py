@@ -7,6 +7,8 @@ from simulated import observations, predicted, runs_of
 
 from scalefit.core.errors import InputError
 from scalefit.inference import doubts
+from scalefit.inference.allocation import allocate
+from scalefit.inference.averaging import average_allocations
 from scalefit.inference.fitting import fit
 from scalefit.inference.forecasts import LawError
 from scalefit.inference.objectives import Gaussian, SquaredError
@@ -107,6 +109,52 @@ def test_a_short_span_makes_half_of_it_the_limit():
     drawn = draw(found, Jackknife())
     assert at(found, drawn, [2.9e4]).trust == ("near",)
     assert at(found, drawn, [3.5e4]).trust == ("speculative",)
+
+
+SURFACE = LAWS.get("chinchilla")
+
+
+@pytest.fixture(scope="module")
+def surface():
+    """A grid of 6 sizes, 1e8 to 1e10, and 6 token counts, 1e9 to 1e12, with its refits."""
+    n, d = (v.ravel() for v in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
+    jitter = np.exp(0.003 * np.random.default_rng(4).standard_normal(36))
+    loss = SURFACE.predict(np.array([[SURFACE.example[p] for p in SURFACE.names]]), [n, d])[0]
+    found = fit(SURFACE, observations({"N": n, "D": d}, loss * jitter))
+    return found, draw(found, Jackknife())
+
+
+def on(surface, n, d, **asked):
+    return predict(*surface, TAU, {"N": np.atleast_1d(n), "D": np.atleast_1d(d)}, **asked)
+
+
+def test_size_or_tokens_beyond_the_runs_are_a_distance_though_compute_is_not(surface):
+    n, d = [1e9, 2e10, 1e11, 1e12, 1e9, 3e11], [1e10, 1e10, 1e9, 1e9, 3e8, 3e11]
+    made = on(surface, n, d)
+    # The last lies further out in size than in compute: 1.48 decades of N and 0.95 of C.
+    np.testing.assert_allclose(made.decades, [0, 0.301, 1, 2, 0.523, 1.477], atol=1e-3)
+    assert made.trust == ("inside", "near", "far", "speculative", "far", "speculative")
+    np.testing.assert_allclose(
+        made.band.headline.se**2 - made.band.new_run.se**2, 0.02**2 * made.decades**3, rtol=1e-6
+    )
+    assert codes(made, 0) == []
+    assert made.notes[3][0].message.startswith("2 decades of N beyond the data")
+    assert "2 decades of N beyond 2 decades of data is speculation" in [
+        note.message for note in made.notes[3]
+    ]
+
+
+def test_an_answer_is_refused_only_by_its_distance_in_compute(surface):
+    # Three decades of N from two of data, at a compute that others had.
+    assert on(surface, 1e13, 1e8).trust == ("speculative",)
+    assert on(surface, 1e13, 1e16).trust == ("refused",)
+
+
+def test_an_average_lies_as_far_out_as_the_farthest_of_its_laws(surface):
+    near, far = (allocate(*surface, TAU, np.array([c])) for c in (1e21, 1e23))
+    made = average_allocations([near, far], ["a", "b"], np.array([0.9, 0.1]))
+    assert (made.decades, made.trust) == (far.decades, far.trust)
+    assert near.trust != far.trust
 
 
 def codes(made, k=0):
