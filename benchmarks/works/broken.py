@@ -164,7 +164,7 @@ def refits(plan: Plan) -> Block:
         ]
         notes.append(
             f"{words}: {len(near)} refits of {len(seen)} curves; {sum(o.failed for o in seen)} did "
-            f"not converge and count as worse; {sum(o.outside for o in seen)} more are not counted, "
+            f"not converge and count as worse; {sum(o.outside for o in seen)} more do not count, "
             "not near a cold search that ended where the box of the fit does not reach (its rows "
             "have a higher smallest loss, or none near an end)"
         )

@@ -223,7 +223,7 @@ def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _Bool
     sharp = batch.at.sharp[at]
     floor = 0.01 * scale.max(axis=1, keepdims=True)
     metric = np.maximum(0.01 * scale, 1e-10 * floor)
-    system = sharp + damping[:, None, None] * _leash(problem, sharp, batch.at.safe[at])
+    system = _damped(problem, sharp, batch.at.safe[at], damping[:, None, None])
     diagonal = np.arange(u.shape[1])
     system[:, diagonal, diagonal] += damping[:, None] * metric
     step, solved = least_in_box(system, -gradient, problem.low - u, problem.high - u)
@@ -239,15 +239,17 @@ def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _Bool
     return step, np.maximum(gain, 0.0), solved & (gain >= -blur)
 
 
-def _leash(problem: Problem, sharp: Array, safe: Array) -> Array:
-    """The form, shape (B, p, p), by which damping shortens steps.
+def _damped(problem: Problem, sharp: Array, safe: Array, damping: Array) -> Array:
+    """The sharp curvature and a share of the safe one, shape (B, p, p), that shortens steps.
 
-    What the target is linear in needs none but where the objective itself is not quadratic.
+    What the target is linear in needs no leash but where the objective itself is not quadratic.
     """
     if not problem.affine.any():
-        return safe
+        return np.asarray(sharp + damping * safe)
     spared = np.where(problem.affine, _SPARED, 1.0)
-    return np.asarray(safe * np.outer(spared, spared) + (safe - sharp))
+    system = safe * (damping * (1 + np.outer(spared, spared)))
+    system += sharp * (1 - damping)
+    return np.asarray(system)
 
 
 def _following(task: _Task, u: Array, at: Standing) -> tuple[Array, Array]:
