@@ -21,7 +21,7 @@ from scalefit.inference.solver import Solution, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
-_ENTRIES = 1 << 17  # systems solved together
+_ENTRIES = 1 << 14  # systems solved together
 _BASINS = 45
 # Survivors of each round of a replicate's search, and the evaluations it gives.
 _ROUNDS = ((16, 12), (1, 40))
@@ -84,8 +84,7 @@ def own_starts(problem: Problem, grids: Sequence[Screen], weight: Array, most: i
 
     Not finite where no set of the grid fits a replicate at all.
     """
-    sets = sum(len(grid.place) for grid in grids)
-    size = max(1, _ENTRIES // sets)
+    size = max(1, _ENTRIES // max(len(grid.place) for grid in grids))
     sums = [grid.sums(weight) for grid in grids]
     return np.concatenate(
         [
