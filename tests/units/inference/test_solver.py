@@ -9,6 +9,7 @@ from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Gaussian, Huber, StudentT
 from scalefit.inference.problem import bind
 from scalefit.inference.solver import joined, polish, solve
+from scalefit.inference.starts import candidates
 from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws import LAWS
 
@@ -180,3 +181,30 @@ def test_a_loss_without_logarithm_is_refused_only_where_one_is_taken():
     with pytest.raises(InputError, match="logarithm"):
         bind(LAWS.get("power"), runs, log_target=True)
     assert bind(LAWS.get("log-quadratic"), runs, log_target=False).n == 5
+
+
+BENT = LAWS.get("broken-power-2")
+CURVE = runs_of(BENT, noise=0.01, side=40)
+BENDS = bind(BENT, CURVE, log_target=True)
+BEGIN = BENDS.search(candidates(BENT, CURVE, True))[:60]
+
+
+def test_slopes_that_follow_a_step_cross_bent_valleys(monkeypatch):
+    weight = np.ones((1, CURVE.n))
+
+    def arrived():
+        ends = solve(BENDS, Gaussian(), weight, BEGIN, cold=False, tolerance=1e-10, limit=60)
+        return ends.converged.mean()
+
+    followed = arrived()
+    monkeypatch.setitem(BENDS.__dict__, "affine", np.zeros(BENDS.p, dtype=bool))
+    assert followed > arrived() + 0.2
+
+
+def test_the_value_of_a_search_cut_short_is_the_objective_where_it_stands():
+    weight = np.ones((1, CURVE.n))
+    ends = solve(BENDS, Gaussian(), weight, BEGIN, cold=False, limit=7)
+    assert not ends.converged.all()
+    squares = (BENDS.residual(ends.u) ** 2).sum(axis=1) / 2
+    short = ~ends.converged
+    np.testing.assert_allclose(ends.value[short], squares[short], rtol=1e-12)
