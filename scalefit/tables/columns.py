@@ -221,6 +221,11 @@ def find(name: str, names: Sequence[str], why: str) -> str:
 
 def missing(role: str, names: Sequence[str]) -> InputError:
     """The error that no column plays `role`, with those of the columns `names` that might."""
+    if role in names and role not in ROLES:
+        return InputError(
+            f"{shown(role)} is a column, but an input is named by the role that a column plays",
+            f"type {flag('x', role)}",
+        )
     part = ROLES.get(role, Role(role, "an input of the law"))
     likely = hinted(role, names)
     alike = [name for name in names if name.casefold() == role.casefold()]

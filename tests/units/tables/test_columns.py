@@ -82,6 +82,12 @@ def test_loss_and_y_are_other_words_for_the_role_of_the_loss():
         assign(["a", "b"], {"loss": "a", "L": "b"})
 
 
+def test_a_column_in_place_of_a_role_is_told_apart():
+    error = missing("seen_examples", ["loss", "seen_examples"])
+    assert "is a column" in str(error)
+    assert error.hint == "type --col x=seen_examples"
+
+
 def test_a_missing_role_names_the_likely_column_and_what_to_type():
     error = missing("D", ["model", "seen examples", "loss"])
     assert "training tokens" in str(error)
