@@ -147,5 +147,5 @@ def test_bits_per_byte_are_kept_and_told():
 
 
 def test_a_column_that_might_be_meant_is_named_once():
-    error = missing("seen", ["seen", "loss"])
+    error = missing("Seen", ["seen", "loss"])
     assert str(error).endswith("perhaps 'seen'")
