@@ -132,6 +132,8 @@ PARTS = (
     ("Beyond the data, chinchilla fitted to a coupled surface, k = 0.6",
      lambda: plain(rows_of("beyond-coupled-0.6.csv"))),
     ("The same, k = 0.8", lambda: plain(rows_of("beyond-coupled-0.8.csv"))),
+    ("At 10x and 100x the largest size, its budget as before: headlines go by the farthest",
+     lambda: plain(rows_of("beyond-size.csv"))),
     ("Beyond the data, a new regime that no run shows (recorded, not promised)",
      lambda: plain(rows_of("beyond-break.csv"))),
 )  # fmt: skip

@@ -357,7 +357,8 @@ def test_at_sizes_far_beyond_the_runs_the_headline_is_no_narrower_for_a_budget_t
     wrong = {k: beyond(coupled_truth(k), 100, 3000, ASIDE)[0] for k in (0.6, 0.8)}
     rows = [("right", *right[1], *right[2])]
     rows += [(f"coupled {k}", *held[1], *held[2]) for k, held in wrong.items()]
-    write_table("beyond-size.csv", ("law", "new run 10x", "100x", "headline 10x", "100x"), rows)
+    columns = ("truth", "new run 10x", "new run 100x", "headline 10x", "headline 100x")
+    write_table("beyond-size.csv", columns, rows)
     assert right[2].min() >= 0.94
     assert (widths[1] <= 2.5 * widths[0]).all()
     # The trap: without the distance in size these are the headlines.
