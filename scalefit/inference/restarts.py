@@ -22,9 +22,9 @@ from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
 _ENTRIES = 1 << 14  # systems solved together
-_BASINS = 45
+_BASINS = 40
 # Survivors of each round of a replicate's search, and the evaluations it gives.
-_ROUNDS = ((16, 12), (1, 40))
+_ROUNDS = ((16, 11), (1, 40))
 # Evaluations for the best of them. One that creeps along a valley has arrived, as far as a resample
 # can tell, where a round lowers its objective by less than this share.
 _LAST, _CREEPING = (100, 100, 400), 1e-3
