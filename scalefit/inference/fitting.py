@@ -28,7 +28,7 @@ _ROUNDS: _Rounds = ((192, 8), (64, 24), (16, _LONG), (8, 120))
 # Searches that what is linear follows by itself arrive sooner: fewer of them, and longer.
 _ROUNDS_OF_FOLLOWED: _Rounds = ((100, 24), (24, _LONG), (6, 120))
 # Basins multiply with what bends a curve: of so many parameters more must survive.
-_MANY, _ROUNDS_OF_MANY = 10, ((192, 8), (128, 24), (48, _LONG), (16, 120))
+_MANY, _ROUNDS_OF_MANY = 10, ((192, 12), (128, 32), (64, _LONG), (24, 120))
 _LAST = 400  # evaluations for the best of all, if it is not at its end by then
 # More survive the first round where rows are few: so many rows in all their residuals, at most
 # so many searches.
