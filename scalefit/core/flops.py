@@ -19,6 +19,11 @@ def six_nd(N: Array, D: Array) -> Array:
     return np.asarray(PER_PARAMETER_TOKEN * N * D)
 
 
+def tokens_for(C: Array, N: Array) -> Array:
+    """Tokens that C FLOP train N parameters on, in the shape of both."""
+    return np.asarray(C / PER_PARAMETER_TOKEN / N)
+
+
 def against_six_nd(N: Array, D: Array, C: Array) -> tuple[float, float]:
     """C over 6ND in the median row, and how far from 1 it is in the median row; all of shape (n,).
 

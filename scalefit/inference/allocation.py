@@ -217,7 +217,7 @@ def allocate(
 def _split(law: Law, theta: Array, budgets: Array) -> tuple[Array, Array]:
     """Best N and D for each parameter set and budget, shape (R, m) each."""
     n = np.exp(best_size(law, theta, budgets))
-    return n, budgets / flops.PER_PARAMETER_TOKEN / n
+    return n, flops.tokens_for(budgets, n)
 
 
 def refuse_one_line(fit: Fit) -> None:
@@ -300,7 +300,7 @@ def _chord(low: Array, high: Array, below: Array, above: Array) -> Array:
 def _along(law: Law, theta: Array, budgets: Array, u: Array) -> tuple[Array, Array]:
     """Loss and its derivative in log N along the budget line C = 6ND, shape (R, m)."""
     n = np.exp(np.broadcast_to(u, (len(theta), budgets.size)))
-    d = budgets / flops.PER_PARAMETER_TOKEN / n
+    d = flops.tokens_for(budgets, n)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = {name: theta[:, i, None] for i, name in enumerate(law.names)}
         found = law.loss(Dual(n, {0: n}), Dual(d, {0: -d}), **values)

@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit.core.observations import Array
 from scalefit.core.sorting import median
-from scalefit.inference.evidence import kinship_of
+from scalefit.inference.evidence import kinships
 from scalefit.inference.fitting import Fit
 
 STRUCTURE_LEVEL = 0.01  # method.md 1.6: residuals are called ordered below it
@@ -103,9 +103,13 @@ def _design_effects(fits: Sequence[Fit]) -> list[float]:
     one size or setting are not: every law must find that they do, for one that misses how the loss
     goes with size takes its own misfit for a shared error.
     """
-    found = [[kinship_of(fit, fit.runs.cluster_name) for fit in fits]]
+    kin = [kinships(fit) for fit in fits]
+    found = [[own.get(fit.runs.cluster_name) for fit, own in zip(fits, kin, strict=True)]]
     for by in ("N", "setting"):
-        alike = [kinship_of(fit, by) if len(fit.law.inputs) > 1 else None for fit in fits]
+        alike = [
+            own.get(by) if len(fit.law.inputs) > 1 else None
+            for fit, own in zip(fits, kin, strict=True)
+        ]
         if all(one.shown for one in alike if one is not None):
             found.append(alike)
     return [

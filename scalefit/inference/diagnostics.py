@@ -22,7 +22,7 @@ from scalefit.inference.evidence import (
     Kinship,
     PureError,
     groupings,
-    kinship_of,
+    kinships,
     pure_error,
 )
 from scalefit.inference.fitting import Fit
@@ -117,8 +117,7 @@ def inseparable(fit: Fit) -> bool:
 def _kin(fit: Fit, residuals: Residuals) -> tuple[Kinship, ...]:
     if not np.isfinite(residuals.scatter.p_value):
         return ()
-    found = [kinship_of(fit, by) for by in groupings(fit.runs)]
-    return tuple(one for one in found if one is not None)
+    return tuple(kinships(fit).values())
 
 
 def _one_line(fit: Fit) -> Iterator[Note]:

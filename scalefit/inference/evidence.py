@@ -111,19 +111,15 @@ def setting_of(runs: Observations) -> IntArray:
     return np.asarray(setting.ravel(), dtype=np.int64)
 
 
-def kinship_of(fit: Fit, by: str) -> Kinship | None:
-    """How alike rows of one group err about a law; None where they are not grouped so.
-
-    Args:
-        fit: The estimate.
-        by: One of the `groupings` of its runs.
-    """
-    label = groupings(fit.runs).get(by)
-    if label is None:
-        return None
+def kinships(fit: Fit) -> dict[str, Kinship]:
+    """How alike rows of one group err about a law, by those `groupings` whose rows tell it."""
     kept = fit.runs.weight > 0
     residual, jacobian = evaluated(fit)
-    return kinship(by, residual[kept], label[kept], jacobian[:, kept])
+    found = {
+        by: kinship(by, residual[kept], label[kept], jacobian[:, kept])
+        for by, label in groupings(fit.runs).items()
+    }
+    return {by: one for by, one in found.items() if one is not None}
 
 
 def kinship(by: str, residual: Array, label: IntArray, jacobian: Array) -> Kinship | None:

@@ -171,10 +171,10 @@ def point_scale(
     """
     if runs.scale_name != "C" or not {"N", "D"} <= points.keys():
         return np.asarray(next(iter(points.values())))
-    counted = flops.six_nd(points["N"], points["D"])
+    rule = flops.six_nd(points["N"], points["D"])
     if given is None:
-        return counted
-    return np.where(flops.agrees(points["N"], points["D"], given), given, counted)
+        return rule
+    return np.where(flops.agrees(points["N"], points["D"], given), given, rule)
 
 
 def loss_band(

@@ -202,7 +202,7 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
     return _Batch(
         u=u,
         at=at,
-        merit=at.value - _following(task, u, at)[1],
+        merit=_merit(task, u, at),
         scale=scale,
         damping=damping,
         growth=np.full(len(u), 2.0),
@@ -252,17 +252,25 @@ def _damped(problem: Problem, sharp: Array, safe: Array, damping: Array) -> Arra
     return np.asarray(system)
 
 
+def _merit(task: _Task, u: Array, at: Standing) -> Array:
+    """What the objective comes to once the parameters that the target is linear in followed, (B,).
+
+    A step through a bent valley leaves its floor at once, and they bring it back: judged without
+    them only tiny steps would do.
+    """
+    if not task.problem.affine.any():
+        return at.value.copy()
+    return at.value - _following(task, u, at)[1]
+
+
 def _following(task: _Task, u: Array, at: Standing) -> tuple[Array, Array]:
     """Steps, shape (B, p), of the parameters that the target is linear in, and their gains, (B,).
 
-    A step through a bent valley leaves its floor at once, and they bring it back: judged without
-    them only tiny steps would do. The majoriser never promises more than it keeps.
+    The majoriser never promises more than it keeps.
 
     Source: variable projection; Golub & Pereyra 1973; Ruhe & Wedin 1980, SIAM Review 22(3).
     """
     which, step = np.flatnonzero(task.problem.affine), np.zeros(u.shape)
-    if not which.size:
-        return step, np.zeros(len(u))
     system, gradient = at.safe[:, which[:, None], which], at.gradient[:, which]
     firm = system.copy()
     firm[:, np.arange(which.size), np.arange(which.size)] *= 1 + _FIRM
@@ -299,7 +307,7 @@ def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     state = task.objective.tighten(batch.at.state[at])
     found = task.assess(batch.u[at], at, state)
     batch.at.put(at, found)
-    batch.merit[at] = found.value - _following(task, batch.u[at], found)[1]
+    batch.merit[at] = _merit(task, batch.u[at], found)
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
@@ -314,7 +322,7 @@ def _advance(
     found = task.assess(trial, at, batch.at.state[at])
     sound = np.isfinite(found.value)
     value, size, before = batch.at.value[at], batch.at.size[at], batch.merit[at]
-    after = found.value - _following(task, trial, found)[1]
+    after = _merit(task, trial, found)
     # What following alone would gain here is no merit of the step.
     promised = np.maximum(gain - (value - before), _DUE * gain)
     # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).

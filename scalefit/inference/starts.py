@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.inference.problem import Problem, bind
@@ -293,10 +294,16 @@ class Screen:
         return np.asarray(np.maximum(table, table.T))
 
     @cached_property
+    def _pairs(self) -> tuple[IntArray, IntArray]:
+        """Numbers of the two columns of each of those products, shape (Q,) each."""
+        i, j = np.nonzero(np.triu(self._pair >= 0))
+        return i, j
+
+    @cached_property
     def _products(self) -> Array:
         """Those products times the weight of each row, shape (n, Q)."""
         rows = np.concatenate([self.columns, self.target[None]])
-        i, j = np.nonzero(np.triu(self._pair >= 0))
+        i, j = self._pairs
         return np.ascontiguousarray((rows[i] * rows[j] * self.weight).T)
 
     def sums(self, weight: Array) -> Array:
@@ -304,18 +311,23 @@ class Screen:
         return np.asarray(weight @ self._products)
 
     def left(self, sums: Array) -> Array:
-        """What every set leaves of the weighted squares, shape (B, K); `coefficients` alone."""
-        apart = (self.place != self.place[0]).any(axis=0)
+        """What every set leaves of the weighted squares, shape (B, K), as `coefficients` has it."""
+        apart = self._apart
         if self.positive or apart.all():
             return self.coefficients(sums, self.place.T)[1]
         return self.coefficients(self._without(sums, self.place[0, ~apart]), self.place.T[apart])[1]
+
+    @cached_property
+    def _apart(self) -> NDArray[np.bool_]:
+        """Whether sets differ in each of their columns, shape (m,)."""
+        return np.asarray((self.place != self.place[0]).any(axis=0))
 
     def _without(self, sums: Array, common: IntArray) -> Array:
         """The same sums once every column has lost what those in all sets explain of it.
 
         What stands in all sets is then eliminated once, not once for each of them.
         """
-        i, j = np.nonzero(np.triu(self._pair >= 0))
+        i, j = self._pairs
         left = np.where(i == j, 1 + _FIRM, 1.0) * sums
         for k in common:
             row = self._pair[k]

@@ -630,8 +630,7 @@ def _one_estimate(settings: Settings, table: RunTable | None = None) -> Estimate
                 "choose one with --law, or rank them with scalefit compare",
             )
         first = settings.fit.laws[0]
-        takes = named(first.name).inputs == ("x",)
-        alone = replace(first, x=first.x if takes else "")
+        alone = replace(first, x=steps.axis_of(first))
         settings = replace(settings, fit=replace(settings.fit, laws=(alone,)))
     found = _estimates(settings, table)
     if settings.fit.named:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.observations import Array
 from scalefit.inference.allocation import best_size
 from scalefit.inference.forecasts import noise_of
@@ -61,7 +62,7 @@ def _frontier(estimate: Estimate, grid: Array) -> dict[str, Array] | None:
         return {law.inputs[0]: grid}
     if law.inputs == ("N", "D"):
         n = np.exp(best_size(law, estimate.fit.theta[None], grid)[0])
-        return {"N": n, "D": grid / 6 / n}
+        return {"N": n, "D": flops.tokens_for(grid, n)}
     return None
 
 
@@ -72,14 +73,15 @@ def contour_figure(estimate: Estimate, budgets: Sequence[float]) -> Figure:
     compute = np.geomspace(float(runs.scale.min()), max([float(runs.scale.max()), *budgets]), _GRID)
     best = np.exp(best_size(estimate.law, fit.theta[None], compute)[0])
     sound = np.isfinite(best)
+    along = flops.tokens_for(compute[sound], best[sound])
     edges_n = [*n, *best[sound]]
-    edges_d = [*d, *(compute[sound] / 6 / best[sound])]
+    edges_d = [*d, *along]
     grid_n = np.geomspace(min(edges_n) / 1.6, max(edges_n) * 1.6, 90)
     grid_d = np.geomspace(min(edges_d) / 1.6, max(edges_d) * 1.6, 90)
     across = np.broadcast_to(grid_n, (90, 90)).ravel()
     up = np.repeat(grid_d, 90)
     loss = estimate.law.predict(fit.theta[None], [across, up])[0].reshape(90, 90)
-    frontier = figures.Frontier(compute[sound], best[sound], compute[sound] / 6 / best[sound])
+    frontier = figures.Frontier(compute[sound], best[sound], along)
     return figures.contours(
         figures.Surface(grid_n, grid_d, loss),
         (n, d),
@@ -110,7 +112,7 @@ def _optima(estimate: Estimate, budgets: Sequence[float]) -> list[figures.Optimu
                 N_low=low,
                 N_high=high,
                 line_N=line,
-                line_D=budget / 6 / line,
+                line_D=flops.tokens_for(budget, line),
             )
         )
     return marked

@@ -343,6 +343,11 @@ def _zero_notes(point: Fit, drawn: Draws) -> list[Note]:
     return found
 
 
+def axis_of(choice: LawChoice) -> str:
+    """The input chosen for a law of one; beside such laws others go by their own."""
+    return choice.x if named(choice.name).inputs == ("x",) else ""
+
+
 def estimate(
     settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
 ) -> Estimate:
@@ -355,8 +360,7 @@ def estimate(
     return fit(
         table,
         choice.name,
-        # Beside laws of one input others go by their own.
-        x=choice.x if len(laws) == 1 or named(choice.name).inputs == ("x",) else "",
+        x=choice.x if len(laws) == 1 else axis_of(choice),
         objective=settings.fit.objective,
         interval=settings.uncertainty.name,
         level=settings.uncertainty.level,

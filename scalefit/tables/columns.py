@@ -327,8 +327,8 @@ def derive(values: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, str
 _RULES: tuple[tuple[str, tuple[str, ...], str, Callable[..., Array]], ...] = (
     ("D", ("N", "step", "batch"), "steps x tokens per step", lambda _, step, batch: step * batch),
     ("C", ("N", "D"), "6ND", flops.six_nd),
-    ("N", ("C", "D"), "6ND", lambda C, D: C / (6 * D)),
-    ("D", ("C", "N"), "6ND", lambda C, N: C / (6 * N)),
+    ("N", ("C", "D"), "6ND", lambda C, D: C / (flops.PER_PARAMETER_TOKEN * D)),
+    ("D", ("C", "N"), "6ND", lambda C, N: C / (flops.PER_PARAMETER_TOKEN * N)),
 )
 
 

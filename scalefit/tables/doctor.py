@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalefit.core import flops
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
@@ -541,7 +542,7 @@ def _tuning(chart: _Chart) -> Iterator[Note]:
 def _counted(chart: _Chart) -> Iterator[Note]:
     if not {"N", "D", "C"} <= chart.given or chart.row.size < 5:
         return
-    ratio = np.log(chart.values["C"] / (6 * chart.values["N"] * chart.values["D"]))
+    ratio = np.log(chart.values["C"] / flops.six_nd(chart.values["N"], chart.values["D"]))
     if float(ratio.std()) > 0.1:
         yield doubts.INPUT_SCATTER.note(
             f"C / 6ND scatters by {float(ratio.std()):.0%} from row to row: some input is estimated"

@@ -16,7 +16,7 @@ from scalefit.inference.criteria import (
     serial_correlation,
     von_neumann_p,
 )
-from scalefit.inference.evidence import kinship_of, pure_error
+from scalefit.inference.evidence import kinships, pure_error
 from scalefit.inference.fitting import fit
 from scalefit.inference.gates import (
     GATES,
@@ -257,7 +257,7 @@ def test_rows_of_a_declared_run_need_no_test():
         loss = (1.5 + 8 * x**-0.3) * np.exp(shared)
         runs = observations({"x": x}, loss, cluster=np.repeat(np.arange(4), 5))
         found = fit(law, runs)
-        kin = kinship_of(found, "run")
+        kin = kinships(found)["run"]
         if kin.correlation > 0.1 and kin.p_value > 0.05:
             passed.append(effective_share([found]) < 0.9)
     assert len(passed) >= 3

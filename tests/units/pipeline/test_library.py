@@ -119,6 +119,10 @@ def test_what_is_shown_fits_a_line_or_two(runs, fitted):
     assert repr(said).startswith("Prediction(9 points: 2.")
     split = scalefit.allocate(fitted, [1e21])
     assert repr(split).startswith("Allocation(1e21 FLOP: N* 1.84B, D* 90.5B, inside)")
+    # The split in closed form (Hoffmann et al. 2022, eq. 4).
+    _, a, alpha, b, beta = fitted.fit.theta
+    best = (alpha * a / (beta * b)) ** (1 / (alpha + beta)) * (1e21 / 6) ** (beta / (alpha + beta))
+    assert best == pytest.approx(1.84e9, rel=0.003)
     assert max(len(repr(one)) for one in (runs, fitted, ranked, said, split)) < 160
     # What is withheld on paper is not shown here either.
     assert repr(scalefit.predict(fitted, {"N": 1e20, "D": 4e20})) == "Prediction(1 point: refused)"
