@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.laws.base import Law
 from scalefit.laws.dual import softplus
 
@@ -38,6 +39,15 @@ class Broken:
     slope: int
     breaks: tuple[tuple[int, int, int], ...]
     slot: Mapping[int, int]
+
+    @cached_property
+    def numbers(self) -> IntArray:
+        """The law in whole numbers, as native/module.c reads it."""
+        count = 3 + 3 * len(self.breaks)
+        numbers = [1, count, len(self.slot), 1, *(self.slot.get(i, -1) for i in range(count))]
+        numbers += [1, self.floor, self.amplitude, self.slope, len(self.breaks)]
+        numbers += [i for one in self.breaks for i in one]
+        return np.array(numbers, dtype=np.int64)
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
         """Loss, shape (B, n), for parameters (B, P) at an input given as -log, shape (n,)."""

@@ -19,7 +19,7 @@ from scalefit.core.registry import Registry
 from scalefit.core.sorting import median
 from scalefit.inference.blocks import dot, sum_over
 
-_SMALLEST_SCALE = 1e-12
+SMALLEST_SCALE = 1e-12
 _LARGEST_DELTA = 1e6
 _DEAREST = 1e6
 _FAR = 1e100  # where a law leaves the doubles its residual is infinite; squares must not be
@@ -139,7 +139,7 @@ class StudentT:
         spread -= 1.0
         total = _total(weight, residual)
         return Measure(
-            value=size + total * (np.log(state) + self._constant()),
+            value=size + total * (np.log(state) + self.constant),
             size=size,
             psi=safe * residual,
             sharp=safe * spread,
@@ -156,7 +156,7 @@ class StudentT:
         """Negative log-density."""
         z2 = (np.clip(residual, -_FAR, _FAR) / scale) ** 2
         return np.asarray(
-            (self.nu + 1) / 2 * np.log1p(z2 / self.nu) + np.log(scale) + self._constant()
+            (self.nu + 1) / 2 * np.log1p(z2 / self.nu) + np.log(scale) + self.constant
         )
 
     def scale(self, residual: Array, weight: Array) -> Array:
@@ -167,7 +167,9 @@ class StudentT:
         """Minus the objective."""
         return -self.value(residual, weight)
 
-    def _constant(self) -> float:
+    @property
+    def constant(self) -> float:
+        """What each row adds to the objective whatever its residual, the scale being 1."""
         nu = self.nu
         return math.lgamma(nu / 2) - math.lgamma((nu + 1) / 2) + math.log(nu * math.pi) / 2
 
@@ -178,7 +180,7 @@ class StudentT:
         below 1e-6 leaves an error of its square.
         """
         total = _total(weight, residual)
-        log_s = np.log(np.maximum(state, _SMALLEST_SCALE))
+        log_s = np.log(np.maximum(state, SMALLEST_SCALE))
         live = np.arange(len(log_s))
         for _ in range(60):
             some = residual if live.size == len(residual) else residual[live]
@@ -187,7 +189,7 @@ class StudentT:
             score = (self.nu + 1) * first - total[live]
             fall = 2 * (self.nu + 1) * (first - second)
             step = np.clip(score / np.maximum(fall, 1e-3 * total[live]), -2.0, 2.0)
-            log_s[live] = np.maximum(log_s[live] + step, math.log(_SMALLEST_SCALE))
+            log_s[live] = np.maximum(log_s[live] + step, math.log(SMALLEST_SCALE))
             live = live[np.abs(step) > 1e-6]
             if not live.size:
                 break
@@ -215,7 +217,7 @@ def _half_squares(residual: Array, weight: Array, state: Array) -> Measure:
 
 def _root_mean_square(residual: Array, weight: Array) -> Array:
     squares = _over(residual, weight, lambda r: np.clip(r, -_FAR, _FAR) ** 2)
-    return np.maximum(np.sqrt(squares / _total(weight, residual)), _SMALLEST_SCALE)
+    return np.maximum(np.sqrt(squares / _total(weight, residual)), SMALLEST_SCALE)
 
 
 def _normal_log_likelihood(residual: Array, weight: Array) -> Array:
@@ -327,9 +329,9 @@ class Huber:
 
     def __post_init__(self) -> None:
         """Refuse a threshold at which no log loss is ever near, or ever far."""
-        if self.delta is not None and not _SMALLEST_SCALE <= self.delta <= _LARGEST_DELTA:
+        if self.delta is not None and not SMALLEST_SCALE <= self.delta <= _LARGEST_DELTA:
             raise InputError(
-                f"huber: delta is {self.delta:g}, must lie between {_SMALLEST_SCALE:g} and "
+                f"huber: delta is {self.delta:g}, must lie between {SMALLEST_SCALE:g} and "
                 f"{_LARGEST_DELTA:g}",
                 "its unit is log loss; for plain least squares use gaussian",
             )
@@ -346,7 +348,7 @@ class Huber:
         if self.delta is not None:
             return self
         spread = 1.4826 * float(median(np.abs(residual)))
-        return replace(self, delta=max(1.345 * spread, _SMALLEST_SCALE))
+        return replace(self, delta=max(1.345 * spread, SMALLEST_SCALE))
 
     def begin(self, residual: Array, weight: Array, *, cold: bool) -> Array:
         """A cold start begins at the mean residual and comes down: continuation in delta."""
@@ -387,7 +389,7 @@ class Huber:
 
     def scale(self, residual: Array, weight: Array) -> Array:
         """Median absolute residual as the sigma of a normal distribution."""
-        return np.maximum(1.4826 * median(np.abs(residual)), _SMALLEST_SCALE)
+        return np.maximum(1.4826 * median(np.abs(residual)), SMALLEST_SCALE)
 
     def log_likelihood(self, residual: Array, weight: Array) -> Array:
         """Under the density exp(-rho(r)/t)/Z(t), with its dispersion t at its best.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.laws.base import Law, Term
 
 
@@ -28,6 +29,22 @@ class Powers:
     terms: tuple[Term, ...]
     floors: tuple[int, ...]
     slot: Mapping[int, int]
+
+    @cached_property
+    def numbers(self) -> IntArray:
+        """The law in whole numbers, as native/module.c reads it."""
+        told = [i for term in self.terms for i in (term.amplitude, *(k for _, k in term.powers))]
+        count = 1 + max((*told, *self.floors))
+        inputs = 1 + max(i for term in self.terms for i, _ in term.powers)
+        numbers = [0, count, len(self.slot), inputs, *(self.slot.get(i, -1) for i in range(count))]
+        numbers += [len(self.floors), *self.floors, len(self.terms)]
+        for term in self.terms:
+            numbers += [
+                term.amplitude,
+                len(term.powers),
+                *(i for pair in term.powers for i in pair),
+            ]
+        return np.array(numbers, dtype=np.int64)
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
         """Loss, shape (B, n), for parameters (B, P) at inputs given as -log, each shape (n,)."""

@@ -123,8 +123,8 @@ class Problem:
     def derivatives_at(self, theta: Array) -> tuple[Array, Array]:
         """The same from theta for centred inputs, shape (B, P)."""
         with np.errstate(all="ignore"):
-            if self._fused is not None:
-                value, jacobian = self._fused.slopes(theta, self.logs, log_target=self.log_target)
+            if self.fused is not None:
+                value, jacobian = self.fused.slopes(theta, self.logs, log_target=self.log_target)
             else:
                 value, jacobian = self._by_duals(theta)
             if not self.log_target:
@@ -172,11 +172,12 @@ class Problem:
         )
         # Known already: a block is looked at once for every step of a search.
         part.__dict__["logs"] = tuple(values[some] for values in self.logs)
-        part.__dict__["_fused"] = self._fused
+        part.__dict__["fused"] = self.fused
         return part
 
     @cached_property
-    def _fused(self) -> Powers | Broken | None:
+    def fused(self) -> Powers | Broken | None:
+        """The law's fused path, if it has one."""
         return powers_of(self.law, self.free) or broken_of(self.law, self.free)
 
     def residual(self, u: Array) -> Array:
@@ -193,8 +194,8 @@ class Problem:
         with np.errstate(all="ignore"):
             value = (
                 self.law.predict(theta, self.inputs)
-                if self._fused is None
-                else self._fused.value(theta, self.logs)
+                if self.fused is None
+                else self.fused.value(theta, self.logs)
             )
             residual = self.target - (np.log(value) if self.log_target else value)
         return np.where(np.isfinite(residual), residual, np.inf)

@@ -175,10 +175,7 @@ class _Task:
 
     def assess(self, u: Array, at: IntArray | slice, state: Array) -> Standing:
         """The objective of the problems `at`; without value where any of it is not finite."""
-        found = assess(self.problem, self.objective, u, self.share(at), state)
-        sound = np.isfinite(found.safe).all(axis=(1, 2)) & np.isfinite(found.sharp).all(axis=(1, 2))
-        found.value[~(sound & np.isfinite(found.gradient).all(axis=1))] = np.inf
-        return found
+        return assess(self.problem, self.objective, u, self.share(at), state)
 
 
 def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.blocks import ROWS, dot, slices
-from scalefit.inference.objectives import Objective
+from scalefit.inference.native import MOST_INPUTS, MOST_PARAMETERS, NATIVE
+from scalefit.inference.objectives import (
+    SMALLEST_SCALE,
+    AsymmetricHuber,
+    Gaussian,
+    Huber,
+    Objective,
+    SquaredError,
+    StudentT,
+)
 from scalefit.inference.problem import Problem
 
 _BLOCK = 32_768  # doubles per array of a block of problems: a handful fit a level-2 cache
@@ -64,7 +73,63 @@ def assess(
         u: Search vectors, shape (B, p).
         weight: Row weights, shape (B, n), or (1, n) if all problems share them.
         state: Of the objective, shape (B,).
+
+    Returns:
+        Its value is not finite where anything of it is not.
     """
+    found = _compiled(problem, objective, u, weight, state)
+    if found is not None:
+        return found
+    found = _in_blocks(problem, objective, u, weight, state)
+    sound = np.isfinite(found.safe).all(axis=(1, 2)) & np.isfinite(found.sharp).all(axis=(1, 2))
+    found.value[~(sound & np.isfinite(found.gradient).all(axis=1))] = np.inf
+    return found
+
+
+def _compiled(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> Standing | None:
+    """The same by the compiled part; None where it is not built or does not know what to do."""
+    law, goal = problem.fused, _goal(objective)
+    if NATIVE is None or law is None or goal is None:
+        return None
+    _, parameters, p, inputs = (int(number) for number in law.numbers[:4])
+    if parameters > MOST_PARAMETERS or inputs > MOST_INPUTS:
+        return None
+    value, size, settled = np.empty((3, len(u)))
+    gradient, (sharp, safe) = np.empty((len(u), p)), np.empty((2, len(u), p, p))
+    NATIVE.assess(
+        law.numbers,
+        *goal,
+        problem.log_target,
+        problem.logs[:inputs],
+        problem.target,
+        problem.centred(u),
+        np.ascontiguousarray(weight),
+        np.ascontiguousarray(state),
+        value,
+        size,
+        settled,
+        gradient,
+        sharp,
+        safe,
+    )
+    return Standing(value, size, settled, gradient, sharp, safe)
+
+
+def _goal(objective: Objective) -> tuple[int, Array] | None:
+    """The objective's number in native/module.c, and its settings; None if it has none."""
+    kind = type(objective)
+    if kind is Huber or kind is AsymmetricHuber:
+        return 0, np.array([getattr(objective, "over", 1.0), 0.0, 0.0])
+    if isinstance(objective, StudentT) and kind is StudentT:
+        return 1, np.array([objective.nu, SMALLEST_SCALE, objective.constant])
+    return (2, np.zeros(3)) if kind is Gaussian or kind is SquaredError else None
+
+
+def _in_blocks(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> Standing:
     size = max(1, _BLOCK // problem.n)
     parts = [
         _assess_block(

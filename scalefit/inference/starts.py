@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.inference.native import MOST_COLUMNS, NATIVE
 from scalefit.inference.problem import Problem, bind
 from scalefit.inference.systems import solve_entries
 from scalefit.laws.base import Law, Parameter, rescaled
@@ -312,10 +313,9 @@ class Screen:
 
     def left(self, sums: Array) -> Array:
         """What every set leaves of the weighted squares, shape (B, K), as `coefficients` has it."""
-        apart = self._apart
-        if self.positive or apart.all():
-            return self.coefficients(sums, self.place.T)[1]
-        return self.coefficients(self._without(sums, self.place[0, ~apart]), self.place.T[apart])[1]
+        if not self.positive:
+            sums = self._without(sums, self.place[0, ~self._apart])
+        return self._solved(sums, self._entries_left, None)
 
     @cached_property
     def _apart(self) -> NDArray[np.bool_]:
@@ -341,30 +341,72 @@ class Screen:
             sums: As `sums` gives them, shape (B, Q).
             place: Columns of the sets, shape (m, K), or (m, B, K) of each replicate.
         """
+        x = np.empty((len(place), len(sums), place.shape[-1]))
+        return x, self._solved(sums, self._entries(place), x)
+
+    def _entries(self, place: IntArray) -> IntArray:
+        """Number of each sum that the systems of sets are made of, shape (1 or B, E, K).
+
+        The lower triangles row by row, then the right sides.
+        """
+        if place.ndim == 2:
+            place = place[:, None]
         pair, last, m = self._pair, len(self.columns), len(place)
+        lower = [pair[place[i], place[j]] for i in range(m) for j in range(i + 1)]
+        return np.ascontiguousarray(
+            np.stack([*lower, *(pair[place[i], last] for i in range(m))], axis=1)
+        )
 
-        def entries(i: IntArray, j: IntArray | int) -> Array:
-            number = pair[i, j]
-            if number.ndim == 1:
-                return np.asarray(sums.take(number, axis=1))
-            return np.asarray(np.take_along_axis(sums, number, axis=1))
+    @cached_property
+    def _entries_left(self) -> IntArray:
+        """Those of every set, without the columns that all of them have."""
+        apart = slice(None) if self.positive or self._apart.all() else self._apart
+        return self._entries(self.place.T[apart])
 
-        entry = np.empty((m, m, len(sums), place.shape[-1]))
+    def _solved(self, sums: Array, number: IntArray, x: Array | None) -> Array:
+        """What sets leave of the weighted squares, (B, K); their solutions into x, (m, B, K).
+
+        Args:
+            sums: As `sums` gives them, shape (B, Q).
+            number: As `_entries` gives it, for all replicates or for each.
+            x: Where solutions are put, if they are wanted.
+        """
+        m = _columns(number.shape[1])
+        square = int(self._pair[-1, -1])
+        if NATIVE is not None and m <= MOST_COLUMNS:
+            left = np.empty((len(sums), number.shape[2]))
+            rows = np.ascontiguousarray(sums)
+            NATIVE.screen(rows, number, square, _FIRM, m, self.positive, self.floored, left, x)
+            return left
+        return self._solved_by_numpy(sums, number, x)
+
+    def _solved_by_numpy(self, sums: Array, number: IntArray, x: Array | None) -> Array:
+        m, shape = _columns(number.shape[1]), (len(sums), number.shape[2])
+        parts = [
+            np.take_along_axis(sums, number[:, k], axis=1)
+            if len(number) > 1
+            else sums.take(number[0, k], axis=1)
+            for k in range(number.shape[1])
+        ]
+        entry, right = np.empty((m, m, *shape)), np.stack(parts[-m:])
         for i in range(m):
             for j in range(i + 1):
-                entry[i, j] = entries(place[i], place[j])
+                entry[i, j] = parts[i * (i + 1) // 2 + j]
             entry[i, i] *= 1 + _FIRM
-        right = np.stack([entries(place[i], last) for i in range(m)])
-        x, _ = solve_entries(entry, right)
+        found, _ = solve_entries(entry, right)
         if self.floored and m > 1:
             # Where the floor would be negative the best curve has none.
             without, _ = solve_entries(entry[1:, 1:], right[1:])
-            none = x[0] <= 0
-            x = np.concatenate([np.where(none, 0.0, x[:1]), np.where(none, without, x[1:])])
-        left = sums[:, pair[last, last], None] - (x * right).sum(axis=0)
+            none = found[0] <= 0
+            found = np.concatenate(
+                [np.where(none, 0.0, found[:1]), np.where(none, without, found[1:])]
+            )
+        if x is not None:
+            x[:] = found
+        left = sums[:, int(self._pair[-1, -1]), None] - (found * right).sum(axis=0)
         if self.positive:
-            left = np.where((x[int(self.floored) :] > 0).all(axis=0), left, np.inf)
-        return x, left
+            left = np.where((found[int(self.floored) :] > 0).all(axis=0), left, np.inf)
+        return np.asarray(left)
 
     def completed(self, problem: Problem, chosen: IntArray, x: Array) -> Array:
         """Search vectors, shape (..., p), of chosen sets (...) with their coefficients (m, ...)."""
@@ -377,6 +419,11 @@ class Screen:
         flat = theta.reshape(-1, theta.shape[-1])
         # A start is no result. Rounded, it does not show how many threads a product ran on.
         return np.round(_to_search(problem, flat), 6).reshape(*chosen.shape, -1)
+
+
+def _columns(entries: int) -> int:
+    """Columns of systems of so many numbers: m (m + 1) / 2 in a triangle and m on the right."""
+    return (math.isqrt(8 * entries + 9) - 3) // 2
 
 
 def screens(problem: Problem, runs: Observations) -> list[Screen]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array
+from scalefit.inference.native import MOST_PARAMETERS, NATIVE
 
 _BoolArray = NDArray[np.bool_]
 _STIFF = 1e30
@@ -34,6 +35,17 @@ def least_in_box(
 
     Source: block principal pivoting; Júdice & Pires 1994, Computers & Operations Research 21(5).
     """
+    if NATIVE is not None and right.shape[1] <= MOST_PARAMETERS:
+        x, sound = np.empty(right.shape), np.empty(len(right), dtype=bool)
+        parts = (np.ascontiguousarray(part) for part in (system, right, least, most))
+        NATIVE.least_in_box(*parts, _TURNS, x, sound)
+        return x, sound
+    return _least_by_turns(system, right, least, most)
+
+
+def _least_by_turns(
+    system: Array, right: Array, least: Array, most: Array
+) -> tuple[Array, _BoolArray]:
     side = np.where((least >= 0) & (right < 0), -1, np.where((most <= 0) & (right > 0), 1, 0))
     x, sound = np.zeros(right.shape), np.ones(len(right), dtype=bool)
     diagonal = np.arange(right.shape[1])

@@ -30,6 +30,7 @@ from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import RULED_OUT
 from scalefit.inference.doubts import LAW_RULED_OUT
+from scalefit.inference.native import engine
 from scalefit.inference.prediction import Prediction
 from scalefit.laws import LAWS
 from scalefit.laws.text import named
@@ -712,6 +713,7 @@ def _manifest(settings: Settings, table: RunTable) -> dict[str, Any]:
         "python": platform.python_version(),
         # SciPy had no part in what was told if nothing asked for it.
         **{name: sys.modules[name].__version__ for name in _SHAPES_NUMBERS if name in sys.modules},
+        "engine": engine(),
         "input": {"path": Path(table.source).name, "sha256": table.sha256},
         "columns": dict(table.columns),
         "settings": {k: v for k, v in kept.items() if k != "jobs"},

@@ -1,0 +1,607 @@
+/* What the fits spend their time on, compiled: rows of a law, their sums, and small systems.
+ *
+ * Every function here stands beside NumPy code that does the same, and agrees with it to rounding
+ * (tests/contracts/test_native.py); where this module is not built, that code does the work. A
+ * problem's sums are its own and its rows are added up in one order, so that its bits do not depend
+ * on the batch it stands in.
+ *
+ * The rows are compiled for three instruction sets, and the best one the processor has is taken.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { POWERS, BROKEN };
+enum { HUBER, STUDENT, SQUARES };
+enum {
+    LANES = 8,             /* doubles of the widest vector */
+    BLOCK = 256,           /* rows taken together: a dozen planes of them fit a level-1 cache */
+    GROUPED = 64,          /* blocks whose sums are added up before the whole: less rounding */
+    SUMMED = 16384,        /* rows of one partial sum, likewise */
+    MOST_PARAMETERS = 32,
+    MOST_INPUTS = 8,
+    MOST_BREAKS = 10,
+    MOST_COLUMNS = 16,
+};
+
+typedef struct {
+    int amplitude, powers, input[MOST_PARAMETERS], exponent[MOST_PARAMETERS];
+} Term;
+
+typedef struct {
+    int change, place, width;
+} Break;
+
+typedef struct {
+    int kind, parameters, free, inputs;
+    int floors, floor[MOST_PARAMETERS];
+    int slot[MOST_PARAMETERS]; /* number of each free parameter, -1 of a fixed one */
+    int terms;
+    Term term[MOST_PARAMETERS];
+    int amplitude, slope, breaks;
+    Break broken[MOST_BREAKS];
+} Law;
+
+typedef struct {
+    int kind;
+    double setting;  /* how much dearer above the curve; degrees of freedom */
+    double least;    /* scale of Student's t */
+    double constant; /* of its likelihood, for each row */
+} Goal;
+
+typedef struct {
+    Law law;
+    Goal goal;
+    int log_target, shared;
+    size_t n, batch;
+    const double *logs[MOST_INPUTS], *target, *theta, *weight, *state;
+    double *value, *size, *settled, *gradient, *sharp, *safe;
+} Task;
+
+typedef struct {
+    double *planes, *tail, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
+} Work;
+
+typedef struct {
+    double *gradient, *safe, *sharp;
+} Sums;
+
+typedef struct {
+    int columns, positive, floored;
+    size_t count, stride, square;
+    double firm;
+} Sets;
+
+typedef struct {
+    const char *name;
+    void (*assess)(const Task *, const Work *, size_t);
+    void (*screen)(const Sets *, const double *, const int64_t *, double *, double *);
+} Instructions;
+
+#define GLUE(name, set) name##_##set
+#define NAMED(name, set) GLUE(name, set)
+#define FN(name) NAMED(name, SET)
+
+#define SET plain
+#include "elementary.h"
+#include "rows.h"
+#include "systems.h"
+#undef SET
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+#define MANY_SETS
+#define SET avx2
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#include "elementary.h"
+#include "rows.h"
+#include "systems.h"
+#pragma GCC pop_options
+#undef SET
+#define SET avx512
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512")
+#include "elementary.h"
+#include "rows.h"
+#include "systems.h"
+#pragma GCC pop_options
+#undef SET
+#endif
+
+static const Instructions sets[] = {
+#ifdef MANY_SETS
+    {"AVX-512", assess_avx512, screen_avx512},
+    {"AVX2", assess_avx2, screen_avx2},
+#endif
+    {"C", assess_plain, screen_plain},
+};
+
+enum { SETS = sizeof sets / sizeof *sets };
+
+/* The first of the sets that the processor has. */
+static int first_known(void)
+{
+#ifdef MANY_SETS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+                   ? 0
+                   : 1;
+#endif
+    return SETS - 1;
+}
+
+static int chosen = -1; /* by `restrict_to`, for tests of every set */
+
+static const Instructions *instructions(void)
+{
+    return sets + (chosen < 0 ? first_known() : chosen);
+}
+
+/* ---- What Python hands over: checked here, so that nothing behind can leave an array. ---- */
+
+static int refuse(const char *what)
+{
+    PyErr_SetString(PyExc_ValueError, what);
+    return 0;
+}
+
+static int numbers_of(
+    PyObject *object, Py_buffer *view, const char *kinds, Py_ssize_t count, int writable)
+{
+    int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(object, view, flags) < 0)
+        return 0;
+    int known = view->format && view->format[0] && !view->format[1] &&
+                strchr(kinds, view->format[0]) && (view->itemsize == 8 || *kinds == '?');
+    if (known && (count < 0 || view->len == count * view->itemsize))
+        return 1;
+    PyBuffer_Release(view);
+    return refuse("an array of another type or size was expected");
+}
+
+#define DOUBLES "d"
+#define WHOLE "lq"
+#define BOOLS "?"
+
+static void release(Py_buffer *views, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (views[i].obj)
+            PyBuffer_Release(views + i);
+}
+
+/* Reads whole numbers, each within its range, from the description of a law. */
+typedef struct {
+    const int64_t *next, *end;
+    int sound;
+} Reader;
+
+static int next_number(Reader *reader, int least, int most)
+{
+    if (reader->next == reader->end || *reader->next < least || *reader->next > most) {
+        reader->sound = 0;
+        return least > 0 ? least : 0;
+    }
+    return (int)*reader->next++;
+}
+
+/* See `described` in compiled.py. */
+static int read_law(const Py_buffer *view, Law *law)
+{
+    Reader reader = {view->buf, (const int64_t *)view->buf + view->len / 8, 1};
+    memset(law, 0, sizeof *law);
+    law->kind = next_number(&reader, POWERS, BROKEN);
+    law->parameters = next_number(&reader, 1, MOST_PARAMETERS);
+    law->free = next_number(&reader, 1, law->parameters);
+    law->inputs = next_number(&reader, 1, MOST_INPUTS);
+    int last = law->parameters - 1, seen[MOST_PARAMETERS] = {0};
+    for (int i = 0; i <= last; i++) {
+        law->slot[i] = next_number(&reader, -1, law->free - 1);
+        if (law->slot[i] >= 0)
+            seen[law->slot[i]]++;
+    }
+    for (int i = 0; i < law->free; i++)
+        reader.sound &= seen[i] == 1;
+    law->floors = next_number(&reader, law->kind == BROKEN, MOST_PARAMETERS);
+    for (int i = 0; i < law->floors; i++)
+        law->floor[i] = next_number(&reader, 0, last);
+    if (law->kind == POWERS) {
+        law->terms = next_number(&reader, 1, MOST_PARAMETERS);
+        for (int t = 0; t < law->terms; t++) {
+            Term *term = law->term + t;
+            term->amplitude = next_number(&reader, 0, last);
+            term->powers = next_number(&reader, 1, MOST_PARAMETERS);
+            for (int i = 0; i < term->powers; i++) {
+                term->input[i] = next_number(&reader, 0, law->inputs - 1);
+                term->exponent[i] = next_number(&reader, 0, last);
+            }
+        }
+    } else {
+        law->amplitude = next_number(&reader, 0, last);
+        law->slope = next_number(&reader, 0, last);
+        law->breaks = next_number(&reader, 1, MOST_BREAKS);
+        for (int i = 0; i < law->breaks; i++) {
+            law->broken[i].change = next_number(&reader, 0, last);
+            law->broken[i].place = next_number(&reader, 0, last);
+            law->broken[i].width = next_number(&reader, 0, last);
+        }
+    }
+    return reader.sound && reader.next == reader.end ? 1 : refuse("no description of a law");
+}
+
+static int allot(Work *work, const Task *task)
+{
+    size_t p = (size_t)task->law.free, sums = 2 * (p + 2 * p * p);
+    size_t rows = task->goal.kind == STUDENT ? (task->n / BLOCK + 1) * BLOCK : BLOCK;
+    size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
+    size_t all = (planes + tail + 5) * BLOCK + rows + sums;
+    double *memory = calloc(all + LANES, sizeof *memory);
+    if (!memory)
+        return 0;
+    work->planes = memory, memory += planes * BLOCK;
+    work->tail = memory, memory += tail * BLOCK;
+    work->weight = memory, memory += BLOCK;
+    work->psi = memory, memory += BLOCK;
+    work->sharp = memory, memory += BLOCK;
+    work->safe = memory, memory += BLOCK;
+    work->ones = memory, memory += BLOCK;
+    work->residual = memory, memory += rows;
+    work->sums = memory;
+    for (int r = 0; r < BLOCK; r++)
+        work->ones[r] = 1.0;
+    size_t begin = (task->n - 1) / BLOCK * BLOCK;
+    for (size_t r = 0; r < BLOCK; r++) {
+        size_t row = begin + r < task->n ? begin + r : task->n - 1;
+        work->tail[r] = task->target[row];
+        for (int i = 0; i < task->law.inputs; i++)
+            work->tail[(size_t)(i + 1) * BLOCK + r] = task->logs[i][row];
+    }
+    return 1;
+}
+
+PyDoc_STRVAR(
+    assess_doc,
+    "assess(law, goal, settings, log_target, logs, target, theta, weight, state, value, size,\n"
+    "    settled, gradient, sharp, safe)\n\n"
+    "The objective of a batch and its sums over rows, as standing.assess; the last six are filled.");
+
+static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { LAW, SETTINGS, TARGET, THETA, WEIGHT, STATE, VALUE, SIZE, SETTLED, GRADIENT, SHARP, SAFE,
+           LOGS, VIEWS = LOGS + MOST_INPUTS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    Task task;
+    Work work;
+    int done = 0;
+    memset(view, 0, sizeof view);
+    memset(&task, 0, sizeof task);
+    if (nargs != 15)
+        return refuse("15 arguments were expected"), NULL;
+    if (!numbers_of(args[0], view + LAW, WHOLE, -1, 0) || !read_law(view + LAW, &task.law) ||
+        !numbers_of(args[2], view + SETTINGS, DOUBLES, 3, 0))
+        goto end;
+    long goal = PyLong_AsLong(args[1]);
+    task.log_target = PyObject_IsTrue(args[3]);
+    if (PyErr_Occurred())
+        goto end;
+    if (goal < HUBER || goal > SQUARES) {
+        refuse("no such objective");
+        goto end;
+    }
+    const double *settings = view[SETTINGS].buf;
+    task.goal = (Goal){(int)goal, settings[0], settings[1], settings[2]};
+    if (!PyTuple_Check(args[4]) || PyTuple_Size(args[4]) != task.law.inputs) {
+        refuse("a tuple of inputs was expected");
+        goto end;
+    }
+    Py_ssize_t p = task.law.free, parameters = task.law.parameters;
+    if (!numbers_of(args[5], view + TARGET, DOUBLES, -1, 0))
+        goto end;
+    Py_ssize_t n = view[TARGET].len / 8;
+    for (int i = 0; i < task.law.inputs; i++) {
+        if (!numbers_of(PyTuple_GetItem(args[4], i), view + LOGS + i, DOUBLES, n, 0))
+            goto end;
+        task.logs[i] = view[LOGS + i].buf;
+    }
+    if (!numbers_of(args[8], view + STATE, DOUBLES, -1, 0))
+        goto end;
+    Py_ssize_t batch = view[STATE].len / 8;
+    if (!numbers_of(args[6], view + THETA, DOUBLES, batch * parameters, 0) ||
+        !numbers_of(args[7], view + WEIGHT, DOUBLES, -1, 0) ||
+        !numbers_of(args[9], view + VALUE, DOUBLES, batch, 1) ||
+        !numbers_of(args[10], view + SIZE, DOUBLES, batch, 1) ||
+        !numbers_of(args[11], view + SETTLED, DOUBLES, batch, 1) ||
+        !numbers_of(args[12], view + GRADIENT, DOUBLES, batch * p, 1) ||
+        !numbers_of(args[13], view + SHARP, DOUBLES, batch * p * p, 1) ||
+        !numbers_of(args[14], view + SAFE, DOUBLES, batch * p * p, 1))
+        goto end;
+    task.shared = view[WEIGHT].len == n * 8;
+    if (n < 1 || (!task.shared && view[WEIGHT].len != batch * n * 8)) {
+        refuse("weights of one problem or of every problem were expected");
+        goto end;
+    }
+    task.n = (size_t)n, task.batch = (size_t)batch;
+    task.target = view[TARGET].buf, task.theta = view[THETA].buf, task.weight = view[WEIGHT].buf;
+    task.state = view[STATE].buf, task.value = view[VALUE].buf, task.size = view[SIZE].buf;
+    task.settled = view[SETTLED].buf, task.gradient = view[GRADIENT].buf;
+    task.sharp = view[SHARP].buf, task.safe = view[SAFE].buf;
+    int room;
+    Py_BEGIN_ALLOW_THREADS
+    room = allot(&work, &task);
+    if (room) {
+        const Instructions *set = instructions();
+        for (size_t b = 0; b < task.batch; b++)
+            set->assess(&task, &work, b);
+        free(work.planes);
+    }
+    Py_END_ALLOW_THREADS
+    if (!room) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    done = 1;
+end:
+    release(view, VIEWS);
+    if (!done)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Solves the rows and columns `which` of a system by L D L'; whether it was positive definite. */
+static int solve_some(
+    const double *system, int p, const int *which, int count, const double *right, double *x)
+{
+    double a[MOST_PARAMETERS][MOST_PARAMETERS], share[MOST_PARAMETERS][MOST_PARAMETERS];
+    int sound = 1;
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k <= i; k++)
+            a[i][k] = system[(size_t)which[i] * p + which[k]];
+        x[i] = right[i];
+    }
+    for (int j = 0; j < count; j++) {
+        double pivot = a[j][j];
+        sound &= pivot > 1e-15 * fabs(system[(size_t)which[j] * p + which[j]]);
+        for (int i = j + 1; i < count; i++) {
+            share[i][j] = a[i][j] / pivot;
+            x[i] -= share[i][j] * x[j];
+            for (int k = j + 1; k <= i; k++)
+                a[i][k] -= share[i][j] * a[k][j];
+        }
+    }
+    for (int j = count - 1; j >= 0; j--) {
+        x[j] /= a[j][j];
+        for (int i = j + 1; i < count; i++)
+            x[j] -= share[i][j] * x[i];
+        sound &= isfinite(x[j]) != 0;
+    }
+    return sound;
+}
+
+static int least_of_one(
+    const double *system, const double *right, const double *least, const double *most, int p,
+    long turns, double *x)
+{
+    int side[MOST_PARAMETERS], which[MOST_PARAMETERS], sound = 1;
+    double found[MOST_PARAMETERS], pull[MOST_PARAMETERS], part[MOST_PARAMETERS];
+    for (int i = 0; i < p; i++)
+        side[i] = least[i] >= 0.0 && right[i] < 0.0 ? -1 : most[i] <= 0.0 && right[i] > 0.0;
+    for (long turn = 0; turn < turns; turn++) {
+        int count = 0, changed = 0;
+        for (int i = 0; i < p; i++) {
+            found[i] = side[i] < 0 ? least[i] : side[i] > 0 ? most[i] : 0.0;
+            if (!side[i])
+                which[count++] = i;
+        }
+        for (int f = 0; f < count; f++) {
+            pull[f] = right[which[f]];
+            for (int k = 0; k < p; k++)
+                if (side[k])
+                    pull[f] -= system[(size_t)which[f] * p + k] * found[k];
+        }
+        sound = solve_some(system, p, which, count, pull, part);
+        for (int f = 0; f < count; f++)
+            found[which[f]] = sound ? part[f] : 0.0;
+        for (int i = 0; i < p; i++) {
+            int now = found[i] < least[i] ? -1 : found[i] > most[i];
+            if (side[i]) {
+                double slope = -right[i];
+                for (int k = 0; k < p; k++)
+                    slope += system[(size_t)i * p + k] * found[k];
+                now = slope * side[i] > 0.0 ? 0 : side[i];
+            }
+            changed |= now != side[i];
+            side[i] = now;
+            x[i] = found[i] < least[i] ? least[i] : found[i] > most[i] ? most[i] : found[i];
+        }
+        if (!changed || !sound)
+            break;
+    }
+    return sound;
+}
+
+PyDoc_STRVAR(
+    least_in_box_doc,
+    "least_in_box(system, right, least, most, turns, x, sound)\n\n"
+    "As systems.least_in_box; the last two are filled.");
+
+static PyObject *least_in_box(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { SYSTEM, RIGHT, LEAST, MOST, TURNS, X, SOUND, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    int done = 0;
+    memset(view, 0, sizeof view);
+    if (nargs != VIEWS)
+        return refuse("7 arguments were expected"), NULL;
+    long turns = PyLong_AsLong(args[TURNS]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!numbers_of(args[SOUND], view + SOUND, BOOLS, -1, 1) ||
+        !numbers_of(args[RIGHT], view + RIGHT, DOUBLES, -1, 0))
+        goto end;
+    Py_ssize_t batch = view[SOUND].len, p = batch ? view[RIGHT].len / 8 / batch : 1;
+    if (p < 1 || p > MOST_PARAMETERS || view[RIGHT].len != batch * p * 8) {
+        refuse("right sides of every system were expected");
+        goto end;
+    }
+    if (!numbers_of(args[SYSTEM], view + SYSTEM, DOUBLES, batch * p * p, 0) ||
+        !numbers_of(args[LEAST], view + LEAST, DOUBLES, batch * p, 0) ||
+        !numbers_of(args[MOST], view + MOST, DOUBLES, batch * p, 0) ||
+        !numbers_of(args[X], view + X, DOUBLES, batch * p, 1))
+        goto end;
+    const double *system = view[SYSTEM].buf, *right = view[RIGHT].buf;
+    const double *least = view[LEAST].buf, *most = view[MOST].buf;
+    double *x = view[X].buf;
+    unsigned char *sound = view[SOUND].buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t b = 0; b < batch; b++)
+        sound[b] = (unsigned char)least_of_one(
+            system + b * p * p, right + b * p, least + b * p, most + b * p, (int)p, turns,
+            x + b * p);
+    Py_END_ALLOW_THREADS
+    done = 1;
+end:
+    release(view, VIEWS);
+    if (!done)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    screen_doc,
+    "screen(sums, number, square, firm, columns, positive, floored, left, x)\n\n"
+    "As Screen.coefficients, of the sums with the given numbers; `left` and `x`, unless it is\n"
+    "None, are filled.");
+
+static PyObject *screen(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { SUMS, NUMBER, LEFT, X, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    Sets sets;
+    int done = 0;
+    memset(view, 0, sizeof view);
+    memset(&sets, 0, sizeof sets);
+    if (nargs != 9)
+        return refuse("9 arguments were expected"), NULL;
+    Py_ssize_t square = PyLong_AsSsize_t(args[2]);
+    sets.firm = PyFloat_AsDouble(args[3]);
+    long columns = PyLong_AsLong(args[4]);
+    sets.positive = PyObject_IsTrue(args[5]), sets.floored = PyObject_IsTrue(args[6]);
+    if (PyErr_Occurred())
+        goto end;
+    if (columns < 1 || columns > MOST_COLUMNS) {
+        refuse("as many columns are not for this function");
+        goto end;
+    }
+    sets.columns = (int)columns;
+    Py_ssize_t entries = columns * (columns + 1) / 2 + columns;
+    if (!numbers_of(args[0], view + SUMS, DOUBLES, -1, 0) || view[SUMS].ndim != 2 ||
+        !numbers_of(args[1], view + NUMBER, WHOLE, -1, 0) || view[NUMBER].ndim != 3 ||
+        view[NUMBER].shape[1] != entries) {
+        if (!PyErr_Occurred())
+            refuse("sums and numbers of their entries were expected");
+        goto end;
+    }
+    Py_ssize_t batch = view[SUMS].shape[0], width = view[SUMS].shape[1];
+    Py_ssize_t groups = view[NUMBER].shape[0], count = view[NUMBER].shape[2];
+    const int64_t *number = view[NUMBER].buf;
+    int inside = square >= 0 && square < width && (groups == 1 || groups == batch);
+    for (Py_ssize_t i = 0; i < groups * entries * count; i++)
+        inside &= number[i] >= 0 && number[i] < width;
+    if (!inside) {
+        refuse("numbers of sums that there are were expected");
+        goto end;
+    }
+    if (!numbers_of(args[7], view + LEFT, DOUBLES, batch * count, 1) ||
+        (args[8] != Py_None && !numbers_of(args[8], view + X, DOUBLES, columns * batch * count, 1)))
+        goto end;
+    sets.count = (size_t)count, sets.stride = (size_t)(batch * count), sets.square = (size_t)square;
+    const double *sums = view[SUMS].buf;
+    double *left = view[LEFT].buf, *x = view[X].buf;
+    Py_BEGIN_ALLOW_THREADS
+    const Instructions *set = instructions();
+    for (Py_ssize_t b = 0; b < batch; b++)
+        set->screen(
+            &sets, sums + b * width, number + (groups == 1 ? 0 : b) * entries * count,
+            left + b * count, x ? x + b * count : NULL);
+    Py_END_ALLOW_THREADS
+    done = 1;
+end:
+    release(view, VIEWS);
+    if (!done)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    instructions_doc,
+    "instructions()\n\nNames of the sets of instructions that this processor has, the one in use "
+    "first.");
+
+static PyObject *instructions_of(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module, (void)args, (void)nargs;
+    int first = first_known(), used = (int)(instructions() - sets);
+    PyObject *names = PyTuple_New(SETS - first);
+    for (int i = first, at = 1; names && i < SETS; i++) {
+        PyObject *name = PyUnicode_FromString(sets[i].name);
+        if (!name || PyTuple_SetItem(names, i == used ? 0 : at++, name) < 0) {
+            Py_DECREF(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+PyDoc_STRVAR(
+    restrict_to_doc,
+    "restrict_to(name)\n\nUse a set of instructions other than the best, as tests do.");
+
+static PyObject *restrict_to(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs == 1)
+        for (int i = first_known(); i < SETS; i++) {
+            PyObject *name = PyUnicode_FromString(sets[i].name);
+            int same = name ? PyUnicode_Compare(name, args[0]) == 0 : 0;
+            Py_XDECREF(name);
+            if (PyErr_Occurred())
+                return NULL;
+            if (same) {
+                chosen = i;
+                Py_RETURN_NONE;
+            }
+        }
+    return refuse("one of the names that instructions() gives was expected"), NULL;
+}
+
+static PyMethodDef methods[] = {
+    {"assess", (PyCFunction)(void (*)(void))assess, METH_FASTCALL, assess_doc},
+    {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
+    {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
+    {"instructions", (PyCFunction)(void (*)(void))instructions_of, METH_FASTCALL, instructions_doc},
+    {"restrict_to", (PyCFunction)(void (*)(void))restrict_to, METH_FASTCALL, restrict_to_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_native", "Rows of laws, their sums, and small systems, compiled.", 0,
+    methods, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

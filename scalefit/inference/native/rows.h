@@ -1,0 +1,378 @@
+/* Laws, objectives and sums over rows, some rows at a time: everything between stays in the cache.
+ *
+ * Included once for each instruction set (see module.c).
+ */
+
+/* Loss, shape (m,), and the slopes of the target, a plane of BLOCK for each parameter of the law,
+ * of a floor plus powers: as Powers.slopes in powers.py. */
+static void FN(powers)(
+    const Law *law, const double *th, const double *const *logs, size_t m, int log_target,
+    double *restrict value, double *planes)
+{
+    double floor = 0.0;
+    for (int i = 0; i < law->floors; i++)
+        floor += th[law->floor[i]];
+    for (size_t r = 0; r < m; r++)
+        value[r] = floor;
+    for (int t = 0; t < law->terms; t++) {
+        const Term *term = law->term + t;
+        double *restrict out = planes + (size_t)term->amplitude * BLOCK;
+        double height = th[term->amplitude], by = th[term->exponent[0]];
+        const double *restrict x = logs[term->input[0]];
+        if (term->powers == 1) {
+            for (size_t r = 0; r < m; r++) {
+                out[r] = height * FN(exp)(by * x[r]);
+                value[r] += out[r];
+            }
+            continue;
+        }
+        for (size_t r = 0; r < m; r++)
+            out[r] = by * x[r];
+        for (int i = 1; i < term->powers; i++) {
+            x = logs[term->input[i]], by = th[term->exponent[i]];
+            for (size_t r = 0; r < m; r++)
+                out[r] += by * x[r];
+        }
+        for (size_t r = 0; r < m; r++) {
+            out[r] = height * FN(exp)(out[r]);
+            value[r] += out[r];
+        }
+    }
+    double *restrict part = planes + (size_t)law->parameters * BLOCK;
+    for (size_t r = 0; r < m; r++)
+        part[r] = log_target ? 1.0 / value[r] : 1.0;
+    for (int i = 0; i < law->floors; i++)
+        memcpy(planes + (size_t)law->floor[i] * BLOCK, part, m * sizeof *part);
+    int begun[MOST_PARAMETERS] = {0};
+    for (int t = 0; t < law->terms; t++) {
+        const Term *term = law->term + t;
+        double *restrict height = planes + (size_t)term->amplitude * BLOCK;
+        for (size_t r = 0; r < m; r++)
+            height[r] *= part[r];
+        for (int i = 0; i < term->powers; i++) {
+            int k = term->exponent[i];
+            double *restrict out = planes + (size_t)k * BLOCK;
+            const double *restrict x = logs[term->input[i]];
+            if (begun[k])
+                for (size_t r = 0; r < m; r++)
+                    out[r] += x[r] * height[r];
+            else
+                for (size_t r = 0; r < m; r++)
+                    out[r] = x[r] * height[r];
+            begun[k] = 1;
+        }
+    }
+}
+
+/* The same of a power law whose slope changes at breaks: as Broken.slopes in broken.py. */
+static void FN(broken)(
+    const Law *law, const double *th, const double *const *logs, size_t m, int log_target,
+    double *restrict value, double *planes)
+{
+    const double *restrict x = logs[0];
+    double *restrict first = planes + (size_t)law->slope * BLOCK;
+    double *restrict height = planes + (size_t)law->amplitude * BLOCK;
+    double *restrict part = planes + (size_t)law->floor[0] * BLOCK;
+    double begin = log(th[law->broken[0].place]), top = log(th[law->amplitude]);
+    double fall = th[law->slope], floor = th[law->floor[0]];
+    for (size_t r = 0; r < m; r++) {
+        first[r] = x[r] + begin;
+        height[r] = top + fall * first[r];
+    }
+    for (int i = 0; i < law->breaks; i++) {
+        const Break *b = law->broken + i;
+        double *restrict bend = planes + (size_t)b->change * BLOCK;
+        double *restrict share = planes + (size_t)b->place * BLOCK;
+        double *restrict done = planes + (size_t)b->width * BLOCK;
+        double at = log(th[b->place]), per = 1.0 / th[b->width], c = th[b->change];
+        double reach = c * th[b->width];
+        for (size_t r = 0; r < m; r++) {
+            double z = (-x[r] - at) * per;
+            double small = FN(exp)(-fabs(z)), near = 1.0 / (1.0 + small);
+            double over = z < 0.0 ? small * near : near;
+            double up = z < 0.0 ? 0.0 : z;
+            bend[r] = FN(log1p)(small) + (up - 0.69314718055994530942);
+            height[r] -= reach * bend[r];
+            done[r] = z * over;
+            share[r] = over;
+        }
+    }
+    for (size_t r = 0; r < m; r++) {
+        double h = FN(exp)(height[r]);
+        value[r] = floor + h;
+        part[r] = log_target ? 1.0 / value[r] : 1.0;
+        height[r] = h * part[r];
+        first[r] *= height[r];
+    }
+    for (int i = 0; i < law->breaks; i++) {
+        const Break *b = law->broken + i;
+        double *restrict bend = planes + (size_t)b->change * BLOCK;
+        double *restrict share = planes + (size_t)b->place * BLOCK;
+        double *restrict done = planes + (size_t)b->width * BLOCK;
+        double c = th[b->change], f = th[b->width], reach = c * f;
+        /* The amplitude is the height at the first break, which moves along the curve. */
+        double along = i == 0 ? fall : 0.0;
+        for (size_t r = 0; r < m; r++) {
+            done[r] = height[r] * (reach * (done[r] - bend[r]));
+            bend[r] *= -f * height[r];
+            share[r] = height[r] * (c * share[r] + along);
+        }
+    }
+}
+
+/* Sums of w q and w q^2 with q = z^2 / (nu + z^2), z = residual * per. */
+static void FN(shares)(
+    const double *restrict residual, const double *restrict weight, size_t n, double per,
+    double nu, double *first, double *second)
+{
+    double one = 0.0, two = 0.0;
+    for (size_t begin = 0; begin < n; begin += SUMMED) {
+        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+        double a = 0.0, b = 0.0;
+#pragma omp simd reduction(+ : a, b)
+        for (size_t r = begin; r < end; r++) {
+            double z = residual[r] * per;
+            double q = z * z;
+            q = q / (q + nu);
+            a += weight[r] * q;
+            b += weight[r] * q * q;
+        }
+        one += a, two += b;
+    }
+    *first = one, *second = two;
+}
+
+/* Rows of a penalty: psi, sharp and safe as in objectives.py, each times the row's weight; adds
+ * up the value and the weights. */
+static void FN(penalties)(
+    const Goal *goal, double state, const double *restrict residual,
+    const double *restrict weight, size_t m, double *restrict psi, double *restrict sharp,
+    double *restrict safe, double *value, double *total)
+{
+    double sum = 0.0, all = 0.0;
+    double d = state, over = goal->setting;
+    if (goal->kind == HUBER) {
+#pragma omp simd reduction(+ : sum)
+        for (size_t r = 0; r < m; r++) {
+            double e = residual[r], size = fabs(e);
+            double w = e <= 0.0 ? weight[r] * over : weight[r];
+            double p = e > d ? d : e;
+            p = p < -d ? -d : p;
+            double s = d / (size < d ? d : size);
+            sum += w * p * (e - 0.5 * p);
+            psi[r] = w * p;
+            safe[r] = w * s;
+            sharp[r] = s >= 1.0 ? w : 0.0;
+        }
+    } else if (goal->kind == STUDENT) {
+        double per = 1.0 / state, nu = goal->setting, back = 1.0 / nu;
+        double lead = (nu + 1.0) * per * per;
+#pragma omp simd reduction(+ : sum, all)
+        for (size_t r = 0; r < m; r++) {
+            double e = residual[r], z = e * per, spread = z * z + nu;
+            sum += weight[r] * FN(log)(spread * back);
+            all += weight[r];
+            double s = 1.0 / spread, w = weight[r] * (lead * s);
+            psi[r] = w * e;
+            safe[r] = w;
+            sharp[r] = w * (2.0 * nu * s - 1.0);
+        }
+    } else {
+#pragma omp simd reduction(+ : sum)
+        for (size_t r = 0; r < m; r++) {
+            double w = weight[r], e = residual[r];
+            sum += w * e * e;
+            psi[r] = w * e;
+            safe[r] = w;
+        }
+    }
+    *value += sum, *total += all;
+}
+
+/* Sums over rows of (a x) y_k, and of (b x) y_k where b is given, for `count` planes y. */
+#define SWEEP(COUNT)                                                                               \
+    do {                                                                                           \
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;                     \
+        if (b) {                                                                                   \
+            _Pragma("omp simd reduction(+ : s0, s1, s2, s3, t0, t1, t2, t3)")                      \
+            for (size_t r = 0; r < m; r++) {                                                       \
+                double u = a[r] * x[r], v = b[r] * x[r];                                           \
+                s0 += u * y0[r], t0 += v * y0[r];                                                  \
+                if (COUNT > 1) s1 += u * y1[r], t1 += v * y1[r];                                   \
+                if (COUNT > 2) s2 += u * y2[r], t2 += v * y2[r];                                   \
+                if (COUNT > 3) s3 += u * y3[r], t3 += v * y3[r];                                   \
+            }                                                                                      \
+        } else {                                                                                   \
+            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                                      \
+            for (size_t r = 0; r < m; r++) {                                                       \
+                double u = a[r] * x[r];                                                            \
+                s0 += u * y0[r];                                                                   \
+                if (COUNT > 1) s1 += u * y1[r];                                                    \
+                if (COUNT > 2) s2 += u * y2[r];                                                    \
+                if (COUNT > 3) s3 += u * y3[r];                                                    \
+            }                                                                                      \
+        }                                                                                          \
+        double s[4] = {s0, s1, s2, s3}, t[4] = {t0, t1, t2, t3};                                   \
+        for (int k = 0; k < COUNT; k++) {                                                          \
+            into[k] += s[k];                                                                       \
+            if (b) also[k] += t[k];                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void FN(sweep)(
+    const double *restrict a, const double *restrict b, const double *restrict x,
+    const double *const *y, int count, size_t m, double *into, double *also)
+{
+    const double *restrict y0 = y[0];
+    const double *restrict y1 = y[count > 1 ? 1 : 0];
+    const double *restrict y2 = y[count > 2 ? 2 : 0];
+    const double *restrict y3 = y[count > 3 ? 3 : 0];
+    m &= ~(size_t)(LANES - 1);
+    switch (count) {
+    case 1: SWEEP(1); break;
+    case 2: SWEEP(2); break;
+    case 3: SWEEP(3); break;
+    default: SWEEP(4); break;
+    }
+}
+
+/* Adds the rows of one block to the sums of a problem. */
+static void FN(gather)(
+    const double *psi, const double *sharp, const double *safe, const double *const *plane, int p,
+    size_t m, const double *ones, Sums *sums)
+{
+    for (int k = 0; k < p; k += 4) {
+        int count = p - k < 4 ? p - k : 4;
+        FN(sweep)(ones, NULL, psi, plane + k, count, m, sums->gradient + k, NULL);
+    }
+    for (int j = 0; j < p; j++)
+        for (int k = 0; k <= j; k += 4) {
+            int count = j + 1 - k < 4 ? j + 1 - k : 4;
+            size_t at = (size_t)j * p + k;
+            FN(sweep)(
+                safe, sharp, plane[j], plane + k, count, m, sums->safe + at, sums->sharp + at);
+        }
+}
+
+/* Residuals of a block, and the planes of slopes. */
+static void FN(derive)(
+    const Task *task, const double *th, const double *const *logs, const double *restrict target,
+    size_t m, double *planes, double *restrict residual)
+{
+    if (task->law.kind == POWERS)
+        FN(powers)(&task->law, th, logs, m, task->log_target, residual, planes);
+    else
+        FN(broken)(&task->law, th, logs, m, task->log_target, residual, planes);
+    if (task->log_target)
+        for (size_t r = 0; r < m; r++)
+            residual[r] = target[r] - FN(log)(residual[r]);
+    else
+        for (size_t r = 0; r < m; r++)
+            residual[r] = target[r] - residual[r];
+}
+
+/* The scale of Student's t at its best: Newton on its logarithm, as StudentT.settle. */
+static double FN(settle)(const Task *task, const double *weight, const double *residual, double state)
+{
+    double nu = task->goal.setting, least = task->goal.least, total = 0.0;
+    for (size_t r = 0; r < task->n; r++)
+        total += weight[r];
+    double log_s = log(state > least ? state : least);
+    for (int turn = 0; turn < 60; turn++) {
+        double first, second;
+        FN(shares)(residual, weight, task->n, exp(-log_s), nu, &first, &second);
+        double score = (nu + 1.0) * first - total, fall = 2.0 * (nu + 1.0) * (first - second);
+        double floor = 1e-3 * total, step = score / (fall > floor ? fall : floor);
+        step = step > 2.0 ? 2.0 : step < -2.0 ? -2.0 : step;
+        double next = log_s + step;
+        log_s = next > log(least) ? next : log(least);
+        if (!(fabs(step) > 1e-6))
+            break;
+    }
+    return exp(log_s);
+}
+
+/* Where the rows of block k stand, their number rounded up to whole vectors. The last, short block
+ * has been copied and its last row repeated; those repeats weigh nothing. */
+static size_t FN(block)(
+    const Task *task, const Work *work, size_t k, const double **logs, const double **target)
+{
+    size_t begin = k * BLOCK, m = task->n - begin < BLOCK ? task->n - begin : BLOCK;
+    size_t padded = (m + LANES - 1) & ~(size_t)(LANES - 1);
+    for (int i = 0; i < task->law.inputs; i++)
+        logs[i] = padded == m ? task->logs[i] + begin : work->tail + (size_t)(i + 1) * BLOCK;
+    *target = padded == m ? task->target + begin : work->tail;
+    return padded;
+}
+
+/* The objective of problem b, and its sums: see `assess` in module.c. */
+static void FN(assess)(const Task *task, const Work *work, size_t b)
+{
+    const double *th = task->theta + b * (size_t)task->law.parameters;
+    const double *weight = task->shared ? task->weight : task->weight + b * task->n;
+    const double *logs[MOST_INPUTS], *plane[MOST_PARAMETERS] = {0}, *target;
+    size_t p = (size_t)task->law.free, count = p + 2 * p * p;
+    size_t blocks = (task->n + BLOCK - 1) / BLOCK;
+    int settles = task->goal.kind == STUDENT, same = task->goal.kind == SQUARES;
+    double state = task->state[b], value = 0.0, total = 0.0;
+    for (int i = 0; i < task->law.parameters; i++)
+        if (task->law.slot[i] >= 0)
+            plane[task->law.slot[i]] = work->planes + (size_t)i * BLOCK;
+    if (settles) {
+        for (size_t k = 0; k < blocks; k++) {
+            size_t m = FN(block)(task, work, k, logs, &target);
+            FN(derive)(task, th, logs, target, m, work->planes, work->residual + k * BLOCK);
+        }
+        state = FN(settle)(task, weight, work->residual, state);
+    }
+    double *whole = work->sums, *part = work->sums + count, some = 0.0;
+    memset(whole, 0, 2 * count * sizeof *whole);
+    Sums sums = {part, part + p, part + p + p * p};
+    for (size_t k = 0; k < blocks; k++) {
+        size_t begin = k * BLOCK, m = FN(block)(task, work, k, logs, &target);
+        double *residual = work->residual + (settles ? begin : 0);
+        /* Of few rows the slopes stand where the first pass has left them. */
+        if (!settles || blocks > 1)
+            FN(derive)(task, th, logs, target, m, work->planes, residual);
+        const double *w = weight + begin;
+        if (begin + m > task->n) {
+            memset(work->weight + m - LANES, 0, LANES * sizeof *w);
+            memcpy(work->weight, w, (task->n - begin) * sizeof *w);
+            w = work->weight;
+        }
+        FN(penalties)(
+            &task->goal, state, residual, w, m, work->psi, work->sharp, work->safe, &some, &total);
+        FN(gather)(
+            work->psi, same ? NULL : work->sharp, work->safe, plane, (int)p, m, work->ones, &sums);
+        if ((k + 1) % GROUPED == 0 || k + 1 == blocks) {
+            for (size_t i = 0; i < count; i++)
+                whole[i] += part[i];
+            memset(part, 0, count * sizeof *part);
+            value += some, some = 0.0;
+        }
+    }
+    double size = value;
+    if (task->goal.kind == STUDENT) {
+        size = value * (task->goal.setting + 1.0) / 2.0;
+        value = size + total * (log(state) + task->goal.constant);
+    } else if (same) {
+        size = value = value / 2.0;
+    }
+    const double *sharp = same ? whole + p : whole + p + p * p;
+    int sound = 1;
+    for (size_t j = 0; j < p; j++) {
+        task->gradient[b * p + j] = -whole[j];
+        sound &= isfinite(whole[j]) != 0;
+        for (size_t k = 0; k <= j; k++) {
+            double one = whole[p + j * p + k], other = sharp[j * p + k];
+            double *safe = task->safe + b * p * p;
+            double *steep = task->sharp + b * p * p;
+            safe[j * p + k] = safe[k * p + j] = one;
+            steep[j * p + k] = steep[k * p + j] = other;
+            sound &= isfinite(one) && isfinite(other);
+        }
+    }
+    task->value[b] = sound && isfinite(value) ? value : INFINITY;
+    task->size[b] = size;
+    task->settled[b] = state;
+}
