@@ -3,7 +3,8 @@
 A replicate that starts at the point estimate can be trapped in its basin, and then an interval
 says more of the first search than of the runs. Here every replicate has the normal equations of
 the whole grid from one small matrix product (variable projection: Golub & Pereyra 1973), and so
-its own best start in every basin.
+its own best start in every basin. Where basins are many those few are not enough: which of them
+resamples end in is found out by thorough searches of some replicates, and tried in all.
 """
 
 from __future__ import annotations
@@ -22,15 +23,27 @@ from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
 _ENTRIES = 1 << 14  # systems solved together
-_BASINS = 40
+_BASINS = 4  # of a replicate's own
 # Survivors of each round of a replicate's search, and the evaluations it gives.
-_ROUNDS = ((16, 11), (1, 40))
+_ROUNDS = ((8, 8), (1, 40))
+# Replicates searched thoroughly, from so many basins each, and with so many evaluations for each.
+_SCOUTS, _SCOUTED_BASINS, _SCOUTED_LIMIT = 60, 40, 60
+_TOLD, _CURVES = 4, 80  # ends that each of them tells of, and curves among them that are tried
+_TRIED_LIMIT = 24  # evaluations for each of those in each of them
+_ARRIVED, _MISSED = 0.01, 0.1  # above the best: as good as there, and as bad as anywhere
+_KNOWN = 16  # of those ends every replicate starts from so many
+_ONE_CURVE = 0.3  # ends apart nowhere by more than this share of the estimate's residuals
 # Evaluations for the best of them. One that creeps along a valley has arrived, as far as a resample
 # can tell, where a round lowers its objective by less than this share.
 _LAST, _CREEPING = (100, 100, 400), 1e-3
 _KEPT_BYTES = 8 << 20
 _NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
 _CLOSE = 1e-10  # predicted gain, relative to the objective: the last step leaves its square
+
+
+def scouts(count: int) -> list[int]:
+    """Which of so many replicates are searched thoroughly, spread over all of them."""
+    return [int(k) for k in np.linspace(0, count - 1, min(count, _SCOUTS))]
 
 
 def refit(
@@ -43,7 +56,7 @@ def refit(
         objective: What to minimise.
         runs: What the problem was bound to.
         weight: Row weights of each replicate, shape (B, n).
-        known: Minima of the point fit, best first, shape (M, p): starts of every replicate too.
+        known: Starts of every replicate besides its own, the estimate first, shape (M, p).
     """
     # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
@@ -51,14 +64,9 @@ def refit(
     grids = _grids(problem, runs)
     if not grids:
         return _from(problem, objective, weight, known[:1])
-    count = len({int(g) for grid in grids for g in distinct(grid.group)})
-    # Rows that the estimate holds for outliers must not decide where a search begins.
-    residual = problem.residual(known[:1])
-    state = objective.begin(residual, runs.weight[None], cold=False)
-    safe = objective.measure(residual, runs.weight[None], state).safe
-    u = own_starts(problem, grids, weight * safe, min(_BASINS, count))
-    u = np.where(np.isfinite(u).all(axis=2, keepdims=True), u, known[0])
-    if u.shape[1] > 1:
+    basins = _basins(grids)
+    u = _own(problem, grids, objective, runs, weight, known, min(_BASINS, basins))
+    if basins > 1:
         beside = np.repeat(known[None], len(u), axis=0)
         return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
     ends = _from(problem, objective, weight, known[:1])
@@ -73,10 +81,96 @@ def refit(
     return _better(ends, again, _from(problem, objective, weight[again], u[again, 0]))
 
 
+def scouted(
+    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+) -> Array:
+    """Starts of every replicate, shape (S, p): the estimate, and what brings a few replicates home.
+
+    Those few are searched from every basin. Of all the ends that draw different curves each is
+    then tried in each of the few, and those are kept that together bring most of them to their
+    best: how low a start stands in a replicate does not tell where it leads.
+
+    Args:
+        problem: Law and runs.
+        objective: What to minimise.
+        runs: What the problem was bound to.
+        weight: Row weights of the few, shape (K, n).
+        known: Minima of the point fit, best first, shape (M, p).
+    """
+    grids = _grids(problem, runs)
+    basins = _basins(grids)
+    if basins < 2:
+        return known
+    few = np.arange(len(weight))[:, None]
+    u = _own(problem, grids, objective, runs, weight, known, min(_SCOUTED_BASINS, basins))
+    u = np.concatenate([np.repeat(known[None], len(u), axis=0), u], axis=1)
+    first = _all_from(problem, objective, weight, u, _SCOUTED_LIMIT)
+    value = _finite(first.value).reshape(len(weight), -1)
+    rank = np.argsort(value, axis=1, kind="stable")[:, :_TOLD]
+    told = first.u.reshape(u.shape)[few, rank]
+    # The best end of each replicate, then the second best of each.
+    ends = np.concatenate([known, told.swapaxes(0, 1).reshape(-1, problem.p)])
+    ends = _apart(problem, ends)
+    beside = np.repeat(ends[None], len(weight), axis=0)
+    again = _all_from(problem, objective, weight, beside, _TRIED_LIMIT)
+    tried = _finite(again.value).reshape(len(weight), -1)
+    best = np.minimum(value.min(axis=1), tried.min(axis=1))
+    state = first.state.reshape(len(weight), -1)[few[:, 0], rank[:, 0]]
+    size = objective.measure(problem.residual(told[:, 0]), weight, state).size
+    gap = (tried - best[:, None]) / np.maximum(size, 1e-300)[:, None]
+    gap = np.where(gap > _ARRIVED, np.minimum(gap, _MISSED), 0.0)
+    chosen, least = [0], gap[:, 0]
+    while len(chosen) < _KNOWN:
+        gain = np.maximum(least[:, None] - gap, 0.0).sum(axis=0)
+        if not gain.max() > 0:
+            break
+        chosen.append(int(np.argmax(gain)))
+        least = np.minimum(least, gap[:, chosen[-1]])
+    return np.asarray(ends[chosen])
+
+
+def _finite(value: Array) -> Array:
+    return np.where(np.isfinite(value), value, np.finfo(float).max)
+
+
+def _apart(problem: Problem, u: Array) -> Array:
+    """The first few of u, shape (k, p), none of which draws the curve of one before it."""
+    curves = problem.residual(u)
+    near = _ONE_CURVE * float(np.sqrt(np.mean(curves[0] ** 2)))
+    kept: list[int] = []
+    for k in range(len(u)):
+        if len(kept) < _CURVES and not (np.abs(curves[kept] - curves[k]).max(axis=1) <= near).any():
+            kept.append(k)
+    return u[kept]
+
+
 def _grids(problem: Problem, runs: Observations) -> list[Screen]:
     """The grids of the law, where they hold: few rows, and no parameter held or tied."""
     free = problem.p == len(problem.law.parameters)
     return screens(problem, runs) if free and problem.n <= _MOST_ROWS else []
+
+
+def _basins(grids: Sequence[Screen]) -> int:
+    """Basins that the sets of the grids stand for."""
+    return len({int(g) for grid in grids for g in distinct(grid.group)})
+
+
+def _own(
+    problem: Problem,
+    grids: Sequence[Screen],
+    objective: Any,
+    runs: Observations,
+    weight: Array,
+    known: Array,
+    most: int,
+) -> Array:
+    """As `own_starts`; the estimate stands where no set fits a replicate."""
+    # Rows that the estimate holds for outliers must not decide where a search begins.
+    residual = problem.residual(known[:1])
+    state = objective.begin(residual, runs.weight[None], cold=False)
+    safe = objective.measure(residual, runs.weight[None], state).safe
+    u = own_starts(problem, grids, weight * safe, most)
+    return np.asarray(np.where(np.isfinite(u).all(axis=2, keepdims=True), u, known[0]))
 
 
 def own_starts(problem: Problem, grids: Sequence[Screen], weight: Array, most: int) -> Array:
@@ -135,6 +229,19 @@ def _from(problem: Problem, objective: Any, weight: Array, u: Array) -> Solution
     return solve(problem, objective, weight, start, cold=False, tolerance=_CLOSE)
 
 
+def _all_from(problem: Problem, objective: Any, weight: Array, u: Array, limit: int) -> Solution:
+    """Each replicate solved from all of its rows of u, shape (B, k, p)."""
+    return solve(
+        problem,
+        objective,
+        np.repeat(weight, u.shape[1], axis=0),
+        u.reshape(-1, problem.p),
+        cold=False,
+        tolerance=_CLOSE,
+        limit=limit,
+    )
+
+
 def _better(ends: Solution, at: IntArray, others: Solution) -> Solution:
     """The lower one of two ends of the replicates `at`; one that converged before one that not."""
     rank = np.where(others.converged, others.value, np.inf)
@@ -149,15 +256,7 @@ def _halved(problem: Problem, objective: Any, weight: Array, u: Array) -> Soluti
     count = len(weight)
     for keep, limit in _ROUNDS:
         each = u.shape[1]
-        ends = solve(
-            problem,
-            objective,
-            np.repeat(weight, each, axis=0),
-            u.reshape(count * each, -1),
-            cold=False,
-            tolerance=_CLOSE,
-            limit=limit,
-        )
+        ends = _all_from(problem, objective, weight, u, limit)
         value = ends.value.reshape(count, each)
         order = np.argsort(value, axis=1, kind="stable")
         ranked = np.take_along_axis(value, order, axis=1)

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.blocks import slices, triangle
+from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Objective
 from scalefit.inference.problem import Problem
-from scalefit.inference.standing import Standing, assess, rounding_gain
-from scalefit.inference.systems import least_in_box
+from scalefit.inference.standing import Standing, assess, compiled_task, rounding_gain
+from scalefit.inference.systems import TURNS, least_in_box
 
 _BoolArray = NDArray[np.bool_]
 _BEGIN = 1 << 20  # residuals looked at together before the first step
@@ -41,6 +42,13 @@ _SPARED = 0.03  # of the damping, for parameters that the target is linear in
 _FIRM = 1e-9  # of a curvature, that keeps two parameters apart which do the same
 _DUE = 1e-4  # of a step's gain, that it must bring itself
 _LAST_BIT = float(np.finfo(float).eps)
+# As native/search.h takes them.
+_RULES = np.array(
+    [
+        *(_DAMPING_COLD, _DAMPING_WARM, _MOST_DAMPING, _LONGEST_COLD, _LIGHT_DAMPING),
+        *(_STAGE_STEPS, _SPARED, _FIRM, _DUE, TURNS),
+    ]
+)
 _APART = 1e-3  # of a residual, between gradients whose difference is taken
 
 
@@ -91,6 +99,57 @@ def solve(
         limit: Most evaluations per problem.
     """
     weight = np.ascontiguousarray(weight)
+    known = _compiled(problem, objective, weight, start, cold, tolerance, limit)
+    if known is not None:
+        return known
+    return _by_numpy(problem, objective, weight, start, cold, tolerance, limit)
+
+
+def _compiled(
+    problem: Problem,
+    objective: Objective,
+    weight: Array,
+    start: Array,
+    cold: bool,
+    tolerance: float,
+    limit: int,
+) -> Solution | None:
+    """The same by the compiled part, if that knows the law and the objective."""
+    task = compiled_task(problem, objective)
+    if NATIVE is None or task is None:
+        return None
+    u, (value, state) = np.array(start, order="C"), np.empty((2, len(start)))
+    converged, steps = np.empty(len(start), dtype=bool), np.empty(len(start), dtype=np.int64)
+    NATIVE.solve(
+        *task,
+        _RULES,
+        problem.low,
+        problem.high,
+        problem.fixed,
+        problem.log,
+        problem.affine,
+        weight,
+        cold,
+        tolerance,
+        limit,
+        u,
+        value,
+        state,
+        converged,
+        steps,
+    )
+    return Solution(u, value, state, converged, steps)
+
+
+def _by_numpy(
+    problem: Problem,
+    objective: Objective,
+    weight: Array,
+    start: Array,
+    cold: bool,
+    tolerance: float,
+    limit: int,
+) -> Solution:
     task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
     batch = _begin(task, start, cold=cold)
     converged = np.zeros(len(start), dtype=bool)

@@ -7,6 +7,7 @@ make a large array; each problem's sums are its own, so its bits do not depend o
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,54 +78,53 @@ def assess(
     Returns:
         Its value is not finite where anything of it is not.
     """
-    found = _compiled(problem, objective, u, weight, state)
-    if found is not None:
-        return found
+    known = _compiled(problem, objective, u, weight, state)
+    if known is not None:
+        return known
     found = _in_blocks(problem, objective, u, weight, state)
     sound = np.isfinite(found.safe).all(axis=(1, 2)) & np.isfinite(found.sharp).all(axis=(1, 2))
     found.value[~(sound & np.isfinite(found.gradient).all(axis=1))] = np.inf
     return found
 
 
-def _compiled(
-    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
-) -> Standing | None:
-    """The same by the compiled part; None where it is not built or does not know what to do."""
+def compiled_task(problem: Problem, objective: Objective) -> tuple[Any, ...] | None:
+    """What the compiled part has to know, as native/module.c reads it.
+
+    None where that is not built, or the law or the objective is none that it knows.
+    """
     law, goal = problem.fused, _goal(objective)
     if NATIVE is None or law is None or goal is None:
         return None
-    _, parameters, p, inputs = (int(number) for number in law.numbers[:4])
+    _, parameters, _, inputs = (int(number) for number in law.numbers[:4])
     if parameters > MOST_PARAMETERS or inputs > MOST_INPUTS:
         return None
-    value, size, settled = np.empty((3, len(u)))
-    gradient, (sharp, safe) = np.empty((len(u), p)), np.empty((2, len(u), p, p))
-    NATIVE.assess(
-        law.numbers,
-        *goal,
-        problem.log_target,
-        problem.logs[:inputs],
-        problem.target,
-        problem.centred(u),
-        np.ascontiguousarray(weight),
-        np.ascontiguousarray(state),
-        value,
-        size,
-        settled,
-        gradient,
-        sharp,
-        safe,
-    )
-    return Standing(value, size, settled, gradient, sharp, safe)
+    return law.numbers, *goal, problem.log_target, problem.logs[:inputs], problem.target
 
 
 def _goal(objective: Objective) -> tuple[int, Array] | None:
     """The objective's number in native/module.c, and its settings; None if it has none."""
     kind = type(objective)
-    if kind is Huber or kind is AsymmetricHuber:
-        return 0, np.array([getattr(objective, "over", 1.0), 0.0, 0.0])
+    if isinstance(objective, Huber | AsymmetricHuber) and kind in (Huber, AsymmetricHuber):
+        return 0, np.array([getattr(objective, "over", 1.0), objective.threshold, 0.0])
     if isinstance(objective, StudentT) and kind is StudentT:
         return 1, np.array([objective.nu, SMALLEST_SCALE, objective.constant])
-    return (2, np.zeros(3)) if kind is Gaussian or kind is SquaredError else None
+    return (2, np.zeros(3)) if kind in (Gaussian, SquaredError) else None
+
+
+def _compiled(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> Standing | None:
+    """`assess` by the compiled part, if that knows how."""
+    task = compiled_task(problem, objective)
+    if NATIVE is None or task is None:
+        return None
+    value, size, settled = np.empty((3, len(u)))
+    gradient = np.empty((len(u), problem.p))
+    sharp, safe = np.empty((2, len(u), problem.p, problem.p))
+    filled = value, size, settled, gradient, sharp, safe
+    weight, state = np.ascontiguousarray(weight), np.ascontiguousarray(state)
+    NATIVE.assess(*task, problem.centred(u), weight, state, *filled)
+    return Standing(value, size, settled, gradient, sharp, safe)
 
 
 def _in_blocks(

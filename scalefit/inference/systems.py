@@ -13,7 +13,7 @@ from scalefit.inference.native import MOST_PARAMETERS, NATIVE
 
 _BoolArray = NDArray[np.bool_]
 _STIFF = 1e30
-_TURNS = 4  # guesses of the sides: the few that would go on, or round in a circle, are clipped
+TURNS = 4  # guesses of the sides: the few that would go on, or round in a circle, are clipped
 
 
 def least_in_box(
@@ -38,7 +38,7 @@ def least_in_box(
     if NATIVE is not None and right.shape[1] <= MOST_PARAMETERS:
         x, sound = np.empty(right.shape), np.empty(len(right), dtype=bool)
         parts = (np.ascontiguousarray(part) for part in (system, right, least, most))
-        NATIVE.least_in_box(*parts, _TURNS, x, sound)
+        NATIVE.least_in_box(*parts, TURNS, x, sound)
         return x, sound
     return _least_by_turns(system, right, least, most)
 
@@ -50,7 +50,7 @@ def _least_by_turns(
     x, sound = np.zeros(right.shape), np.ones(len(right), dtype=bool)
     diagonal = np.arange(right.shape[1])
     at = np.arange(len(right))
-    for _ in range(_TURNS):
+    for _ in range(TURNS):
         here = slice(None) if at.size == len(right) else at
         form, pull, low, high = system[here], right[here], least[here], most[here]
         held = side[here] != 0

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from simulated import observations
+from simulated import example, observations, runs_of
 
-from scalefit.inference import standing, systems
+from scalefit.inference import solver, standing, systems
 from scalefit.inference.native import NATIVE, engine
 from scalefit.inference.objectives import (
     AsymmetricHuber,
@@ -205,6 +205,38 @@ def test_screened_starts_agree(name, instructions, monkeypatch):
         known = np.isfinite(b)
         np.testing.assert_allclose(a[known], b[known], rtol=1e-5)
     np.testing.assert_allclose(starts, own_starts(problem, grids, weight, 3), atol=2e-3)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("name", ["power", "power-floor", "chinchilla", "broken-power-2"])
+def test_searches_end_alike(name, objective, instructions):
+    law, random = LAWS.get(name), np.random.default_rng(19)
+    runs = runs_of(law, noise=0.02, seed=3)
+    problem = bind(law, runs, log_target=objective.log_target)
+    begin = problem.search(example(law)[None])
+    begin = begin + 0.05 * random.standard_normal((6, problem.p))
+    weight = random.poisson(1.0, (6, runs.n)) + 0.01
+    for cold in (False, True):
+        for limit in (5, 300):
+            keys = {"cold": cold, "tolerance": 1e-12, "limit": limit}
+            one = solver._compiled(problem, objective, weight, begin, **keys)
+            other = solver._by_numpy(problem, objective, weight, begin, **keys)
+            size = np.abs(other.value) + runs.n * (objective.name == "t")
+            if limit == 5:
+                np.testing.assert_allclose(one.u, other.u, rtol=1e-4, atol=1e-6)
+                assert np.array_equal(one.steps, other.steps)
+            assert (np.abs(one.value - other.value) <= 1e-9 * size).mean() > 0.8
+            assert np.array_equal(one.converged, other.converged)
+
+
+def test_a_start_outside_the_doubles_ends_where_it_began(instructions):
+    law = LAWS.get("power-floor")
+    runs = runs_of(law, noise=0.02)
+    problem = bind(law, runs, log_target=True)
+    start = np.concatenate([problem.search(example(law)[None]), np.full((1, 3), np.nan)])
+    found = solver.solve(problem, Huber(1e-3), runs.weight[None], start, cold=True)
+    assert found.converged.tolist() == [True, False]
+    assert not np.isfinite(found.value[1])
 
 
 def arguments(**changed):

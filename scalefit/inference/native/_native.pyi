@@ -19,6 +19,29 @@ def assess(
     sharp: Any,
     safe: Any,
 ) -> None: ...
+def solve(
+    law: Any,
+    goal: int,
+    settings: Any,
+    log_target: bool,
+    logs: tuple[Any, ...],
+    target: Any,
+    rules: Any,
+    low: Any,
+    high: Any,
+    fixed: Any,
+    log: Any,
+    affine: Any,
+    weight: Any,
+    cold: bool,
+    tolerance: float,
+    limit: int,
+    u: Any,
+    value: Any,
+    state: Any,
+    converged: Any,
+    steps: Any,
+) -> None: ...
 def least_in_box(
     system: Any, right: Any, least: Any, most: Any, turns: int, x: Any, sound: Any
 ) -> None: ...

@@ -51,18 +51,21 @@ typedef struct {
 typedef struct {
     int kind;
     double setting;  /* how much dearer above the curve; degrees of freedom */
-    double least;    /* scale of Student's t */
+    double least;    /* threshold, or scale of Student's t, that the state never falls below */
     double constant; /* of its likelihood, for each row */
 } Goal;
 
 typedef struct {
     Law law;
     Goal goal;
-    int log_target, shared;
-    size_t n, batch;
-    const double *logs[MOST_INPUTS], *target, *theta, *weight, *state;
-    double *value, *size, *settled, *gradient, *sharp, *safe;
+    int log_target;
+    size_t n;
+    const double *logs[MOST_INPUTS], *target;
 } Task;
+
+typedef struct {
+    double value, size, state, *gradient, *sharp, *safe;
+} Standing;
 
 typedef struct {
     double *planes, *tail, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
@@ -79,8 +82,42 @@ typedef struct {
 } Sets;
 
 typedef struct {
+    double cold_damping, warm_damping, most_damping, longest, light, stage, spared, firm, due;
+    double turns;
+} Rules; /* the constants of solver.py and systems.py, in the order in which it hands them over */
+
+enum { RULES = sizeof(Rules) / sizeof(double) };
+
+typedef struct {
+    const Task *task;
+    const Rules *rules;
+    const Work *work;
+    const double *low, *high, *fixed; /* (p,), (p,), (P,) */
+    const unsigned char *log, *affine; /* (p,) */
+    int p, any_affine, number[MOST_PARAMETERS]; /* of each free parameter in theta */
+    int cold;
+    double tolerance;
+    long limit;
+} Search;
+
+typedef struct {
+    double gradient[MOST_PARAMETERS];
+    double sharp[MOST_PARAMETERS * MOST_PARAMETERS], safe[MOST_PARAMETERS * MOST_PARAMETERS];
+} Room;
+
+typedef struct {
+    double value, state;
+    int converged;
+    long steps;
+} End;
+
+typedef struct {
     const char *name;
-    void (*assess)(const Task *, const Work *, size_t);
+    End (*search)(const Search *, double *, const double *);
+    int (*least_in_form)(
+        const double *, const double *, const double *, const double *, int, long, double *);
+    void (*assess)(
+        const Task *, const Work *, const double *, const double *, double, Standing *);
     void (*screen)(const Sets *, const double *, const int64_t *, double *, double *);
 } Instructions;
 
@@ -92,6 +129,8 @@ typedef struct {
 #include "elementary.h"
 #include "rows.h"
 #include "systems.h"
+#include "box.h"
+#include "search.h"
 #undef SET
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
@@ -102,6 +141,8 @@ typedef struct {
 #include "elementary.h"
 #include "rows.h"
 #include "systems.h"
+#include "box.h"
+#include "search.h"
 #pragma GCC pop_options
 #undef SET
 #define SET avx512
@@ -110,16 +151,18 @@ typedef struct {
 #include "elementary.h"
 #include "rows.h"
 #include "systems.h"
+#include "box.h"
+#include "search.h"
 #pragma GCC pop_options
 #undef SET
 #endif
 
 static const Instructions sets[] = {
 #ifdef MANY_SETS
-    {"AVX-512", assess_avx512, screen_avx512},
-    {"AVX2", assess_avx2, screen_avx2},
+    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_avx512, screen_avx512},
+    {"AVX2", search_one_avx2, least_in_form_avx2, assess_avx2, screen_avx2},
 #endif
-    {"C", assess_plain, screen_plain},
+    {"C", search_one_plain, least_in_form_plain, assess_plain, screen_plain},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
@@ -240,7 +283,7 @@ static int read_law(const Py_buffer *view, Law *law)
 static int allot(Work *work, const Task *task)
 {
     size_t p = (size_t)task->law.free, sums = 2 * (p + 2 * p * p);
-    size_t rows = task->goal.kind == STUDENT ? (task->n / BLOCK + 1) * BLOCK : BLOCK;
+    size_t rows = (task->n + BLOCK - 1) / BLOCK * BLOCK;
     size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
     size_t all = (planes + tail + 5) * BLOCK + rows + sums;
     double *memory = calloc(all + LANES, sizeof *memory);
@@ -267,6 +310,52 @@ static int allot(Work *work, const Task *task)
     return 1;
 }
 
+enum { LAW, SETTINGS, TARGET, LOGS, GIVEN = LOGS + MOST_INPUTS }; /* views of what is given */
+enum { TASK_ARGUMENTS = 6 };
+#define ARGUMENT(view) args[TASK_ARGUMENTS + (view) - GIVEN]
+
+/* A task from its first arguments: law, goal, settings, log_target, logs, target. */
+static int read_task(PyObject *const *args, Py_buffer *view, Task *task)
+{
+    memset(task, 0, sizeof *task);
+    if (!numbers_of(args[0], view + LAW, WHOLE, -1, 0) || !read_law(view + LAW, &task->law) ||
+        !numbers_of(args[2], view + SETTINGS, DOUBLES, 3, 0))
+        return 0;
+    long goal = PyLong_AsLong(args[1]);
+    task->log_target = PyObject_IsTrue(args[3]);
+    if (PyErr_Occurred())
+        return 0;
+    if (goal < HUBER || goal > SQUARES)
+        return refuse("no such objective");
+    const double *settings = view[SETTINGS].buf;
+    task->goal = (Goal){(int)goal, settings[0], settings[1], settings[2]};
+    if (!PyTuple_Check(args[4]) || PyTuple_Size(args[4]) != task->law.inputs)
+        return refuse("a tuple of inputs was expected");
+    if (!numbers_of(args[5], view + TARGET, DOUBLES, -1, 0))
+        return 0;
+    Py_ssize_t n = view[TARGET].len / 8;
+    if (n < 1)
+        return refuse("rows were expected");
+    for (int i = 0; i < task->law.inputs; i++) {
+        if (!numbers_of(PyTuple_GetItem(args[4], i), view + LOGS + i, DOUBLES, n, 0))
+            return 0;
+        task->logs[i] = view[LOGS + i].buf;
+    }
+    task->n = (size_t)n, task->target = view[TARGET].buf;
+    return 1;
+}
+
+/* Weights of one problem that all share, or of every problem: how far apart they stand. */
+static int read_weights(PyObject *object, Py_buffer *view, size_t n, Py_ssize_t batch, size_t *apart)
+{
+    if (!numbers_of(object, view, DOUBLES, -1, 0))
+        return 0;
+    *apart = view->len == (Py_ssize_t)n * 8 ? 0 : n;
+    return !*apart || view->len == batch * (Py_ssize_t)n * 8
+               ? 1
+               : refuse("weights of one problem or of every problem were expected");
+}
+
 PyDoc_STRVAR(
     assess_doc,
     "assess(law, goal, settings, log_target, logs, target, theta, weight, state, value, size,\n"
@@ -275,74 +364,44 @@ PyDoc_STRVAR(
 
 static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    enum { LAW, SETTINGS, TARGET, THETA, WEIGHT, STATE, VALUE, SIZE, SETTLED, GRADIENT, SHARP, SAFE,
-           LOGS, VIEWS = LOGS + MOST_INPUTS };
+    enum { THETA = GIVEN, WEIGHT, STATE, VALUE, SIZE, SETTLED, GRADIENT, SHARP, SAFE, VIEWS };
     (void)module;
     Py_buffer view[VIEWS];
     Task task;
     Work work;
+    size_t apart;
     int done = 0;
     memset(view, 0, sizeof view);
-    memset(&task, 0, sizeof task);
-    if (nargs != 15)
+    if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("15 arguments were expected"), NULL;
-    if (!numbers_of(args[0], view + LAW, WHOLE, -1, 0) || !read_law(view + LAW, &task.law) ||
-        !numbers_of(args[2], view + SETTINGS, DOUBLES, 3, 0))
+    if (!read_task(args, view, &task))
         goto end;
-    long goal = PyLong_AsLong(args[1]);
-    task.log_target = PyObject_IsTrue(args[3]);
-    if (PyErr_Occurred())
+    if (!numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, -1, 0))
         goto end;
-    if (goal < HUBER || goal > SQUARES) {
-        refuse("no such objective");
+    Py_ssize_t batch = view[STATE].len / 8, p = task.law.free, parameters = task.law.parameters;
+    if (!numbers_of(ARGUMENT(THETA), view + THETA, DOUBLES, batch * parameters, 0) ||
+        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
+        !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, batch, 1) ||
+        !numbers_of(ARGUMENT(SIZE), view + SIZE, DOUBLES, batch, 1) ||
+        !numbers_of(ARGUMENT(SETTLED), view + SETTLED, DOUBLES, batch, 1) ||
+        !numbers_of(ARGUMENT(GRADIENT), view + GRADIENT, DOUBLES, batch * p, 1) ||
+        !numbers_of(ARGUMENT(SHARP), view + SHARP, DOUBLES, batch * p * p, 1) ||
+        !numbers_of(ARGUMENT(SAFE), view + SAFE, DOUBLES, batch * p * p, 1))
         goto end;
-    }
-    const double *settings = view[SETTINGS].buf;
-    task.goal = (Goal){(int)goal, settings[0], settings[1], settings[2]};
-    if (!PyTuple_Check(args[4]) || PyTuple_Size(args[4]) != task.law.inputs) {
-        refuse("a tuple of inputs was expected");
-        goto end;
-    }
-    Py_ssize_t p = task.law.free, parameters = task.law.parameters;
-    if (!numbers_of(args[5], view + TARGET, DOUBLES, -1, 0))
-        goto end;
-    Py_ssize_t n = view[TARGET].len / 8;
-    for (int i = 0; i < task.law.inputs; i++) {
-        if (!numbers_of(PyTuple_GetItem(args[4], i), view + LOGS + i, DOUBLES, n, 0))
-            goto end;
-        task.logs[i] = view[LOGS + i].buf;
-    }
-    if (!numbers_of(args[8], view + STATE, DOUBLES, -1, 0))
-        goto end;
-    Py_ssize_t batch = view[STATE].len / 8;
-    if (!numbers_of(args[6], view + THETA, DOUBLES, batch * parameters, 0) ||
-        !numbers_of(args[7], view + WEIGHT, DOUBLES, -1, 0) ||
-        !numbers_of(args[9], view + VALUE, DOUBLES, batch, 1) ||
-        !numbers_of(args[10], view + SIZE, DOUBLES, batch, 1) ||
-        !numbers_of(args[11], view + SETTLED, DOUBLES, batch, 1) ||
-        !numbers_of(args[12], view + GRADIENT, DOUBLES, batch * p, 1) ||
-        !numbers_of(args[13], view + SHARP, DOUBLES, batch * p * p, 1) ||
-        !numbers_of(args[14], view + SAFE, DOUBLES, batch * p * p, 1))
-        goto end;
-    task.shared = view[WEIGHT].len == n * 8;
-    if (n < 1 || (!task.shared && view[WEIGHT].len != batch * n * 8)) {
-        refuse("weights of one problem or of every problem were expected");
-        goto end;
-    }
-    task.n = (size_t)n, task.batch = (size_t)batch;
-    task.target = view[TARGET].buf, task.theta = view[THETA].buf, task.weight = view[WEIGHT].buf;
-    task.state = view[STATE].buf, task.value = view[VALUE].buf, task.size = view[SIZE].buf;
-    task.settled = view[SETTLED].buf, task.gradient = view[GRADIENT].buf;
-    task.sharp = view[SHARP].buf, task.safe = view[SAFE].buf;
+    const double *theta = view[THETA].buf, *weight = view[WEIGHT].buf, *state = view[STATE].buf;
+    double *value = view[VALUE].buf, *size = view[SIZE].buf, *settled = view[SETTLED].buf;
+    double *gradient = view[GRADIENT].buf, *sharp = view[SHARP].buf, *safe = view[SAFE].buf;
     int room;
     Py_BEGIN_ALLOW_THREADS
     room = allot(&work, &task);
-    if (room) {
-        const Instructions *set = instructions();
-        for (size_t b = 0; b < task.batch; b++)
-            set->assess(&task, &work, b);
-        free(work.planes);
+    for (Py_ssize_t b = 0; room && b < batch; b++) {
+        Standing found = {0, 0, 0, gradient + b * p, sharp + b * p * p, safe + b * p * p};
+        instructions()->assess(
+            &task, &work, theta + b * parameters, weight + (size_t)b * apart, state[b], &found);
+        value[b] = found.value, size[b] = found.size, settled[b] = found.state;
     }
+    if (room)
+        free(work.planes);
     Py_END_ALLOW_THREADS
     if (!room) {
         PyErr_NoMemory();
@@ -356,76 +415,81 @@ end:
     Py_RETURN_NONE;
 }
 
-/* Solves the rows and columns `which` of a system by L D L'; whether it was positive definite. */
-static int solve_some(
-    const double *system, int p, const int *which, int count, const double *right, double *x)
-{
-    double a[MOST_PARAMETERS][MOST_PARAMETERS], share[MOST_PARAMETERS][MOST_PARAMETERS];
-    int sound = 1;
-    for (int i = 0; i < count; i++) {
-        for (int k = 0; k <= i; k++)
-            a[i][k] = system[(size_t)which[i] * p + which[k]];
-        x[i] = right[i];
-    }
-    for (int j = 0; j < count; j++) {
-        double pivot = a[j][j];
-        sound &= pivot > 1e-15 * fabs(system[(size_t)which[j] * p + which[j]]);
-        for (int i = j + 1; i < count; i++) {
-            share[i][j] = a[i][j] / pivot;
-            x[i] -= share[i][j] * x[j];
-            for (int k = j + 1; k <= i; k++)
-                a[i][k] -= share[i][j] * a[k][j];
-        }
-    }
-    for (int j = count - 1; j >= 0; j--) {
-        x[j] /= a[j][j];
-        for (int i = j + 1; i < count; i++)
-            x[j] -= share[i][j] * x[i];
-        sound &= isfinite(x[j]) != 0;
-    }
-    return sound;
-}
+PyDoc_STRVAR(
+    solve_doc,
+    "solve(law, goal, settings, log_target, logs, target, rules, low, high, fixed, log, affine,\n"
+    "    weight, cold, tolerance, limit, u, value, state, converged, steps)\n\n"
+    "As solver.solve; u is where each search begins, and it and the last four are filled.");
 
-static int least_of_one(
-    const double *system, const double *right, const double *least, const double *most, int p,
-    long turns, double *x)
+static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    int side[MOST_PARAMETERS], which[MOST_PARAMETERS], sound = 1;
-    double found[MOST_PARAMETERS], pull[MOST_PARAMETERS], part[MOST_PARAMETERS];
-    for (int i = 0; i < p; i++)
-        side[i] = least[i] >= 0.0 && right[i] < 0.0 ? -1 : most[i] <= 0.0 && right[i] > 0.0;
-    for (long turn = 0; turn < turns; turn++) {
-        int count = 0, changed = 0;
-        for (int i = 0; i < p; i++) {
-            found[i] = side[i] < 0 ? least[i] : side[i] > 0 ? most[i] : 0.0;
-            if (!side[i])
-                which[count++] = i;
-        }
-        for (int f = 0; f < count; f++) {
-            pull[f] = right[which[f]];
-            for (int k = 0; k < p; k++)
-                if (side[k])
-                    pull[f] -= system[(size_t)which[f] * p + k] * found[k];
-        }
-        sound = solve_some(system, p, which, count, pull, part);
-        for (int f = 0; f < count; f++)
-            found[which[f]] = sound ? part[f] : 0.0;
-        for (int i = 0; i < p; i++) {
-            int now = found[i] < least[i] ? -1 : found[i] > most[i];
-            if (side[i]) {
-                double slope = -right[i];
-                for (int k = 0; k < p; k++)
-                    slope += system[(size_t)i * p + k] * found[k];
-                now = slope * side[i] > 0.0 ? 0 : side[i];
-            }
-            changed |= now != side[i];
-            side[i] = now;
-            x[i] = found[i] < least[i] ? least[i] : found[i] > most[i] ? most[i] : found[i];
-        }
-        if (!changed || !sound)
-            break;
+    enum { RULED = GIVEN, LOW, HIGH, FIXED, LOG, AFFINE, WEIGHT, COLD, TOLERANCE, LIMIT, U, VALUE,
+           STATE, CONVERGED, STEPS, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    Task task;
+    Work work;
+    size_t apart;
+    int done = 0;
+    memset(view, 0, sizeof view);
+    if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
+        return refuse("21 arguments were expected"), NULL;
+    if (!read_task(args, view, &task))
+        goto end;
+    int cold = PyObject_IsTrue(ARGUMENT(COLD));
+    double tolerance = PyFloat_AsDouble(ARGUMENT(TOLERANCE));
+    long limit = PyLong_AsLong(ARGUMENT(LIMIT));
+    if (PyErr_Occurred() || !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, -1, 1))
+        goto end;
+    Py_ssize_t batch = view[VALUE].len / 8, p = task.law.free;
+    if (!numbers_of(ARGUMENT(RULED), view + RULED, DOUBLES, RULES, 0) ||
+        !numbers_of(ARGUMENT(LOW), view + LOW, DOUBLES, p, 0) ||
+        !numbers_of(ARGUMENT(HIGH), view + HIGH, DOUBLES, p, 0) ||
+        !numbers_of(ARGUMENT(FIXED), view + FIXED, DOUBLES, task.law.parameters, 0) ||
+        !numbers_of(ARGUMENT(LOG), view + LOG, BOOLS, p, 0) ||
+        !numbers_of(ARGUMENT(AFFINE), view + AFFINE, BOOLS, p, 0) ||
+        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
+        !numbers_of(ARGUMENT(U), view + U, DOUBLES, batch * p, 1) ||
+        !numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, batch, 1) ||
+        !numbers_of(ARGUMENT(CONVERGED), view + CONVERGED, BOOLS, batch, 1) ||
+        !numbers_of(ARGUMENT(STEPS), view + STEPS, WHOLE, batch, 1))
+        goto end;
+    Search search = {
+        .task = &task, .rules = view[RULED].buf, .work = &work,
+        .low = view[LOW].buf, .high = view[HIGH].buf, .fixed = view[FIXED].buf,
+        .log = view[LOG].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
+        .tolerance = tolerance, .limit = limit,
+    };
+    for (int i = 0; i < task.law.parameters; i++)
+        if (task.law.slot[i] >= 0)
+            search.number[task.law.slot[i]] = i;
+    for (int j = 0; j < p; j++)
+        search.any_affine |= search.affine[j];
+    const double *weight = view[WEIGHT].buf;
+    double *u = view[U].buf, *value = view[VALUE].buf, *state = view[STATE].buf;
+    unsigned char *converged = view[CONVERGED].buf;
+    int64_t *steps = view[STEPS].buf;
+    int room;
+    Py_BEGIN_ALLOW_THREADS
+    room = allot(&work, &task);
+    for (Py_ssize_t b = 0; room && b < batch; b++) {
+        End end = instructions()->search(&search, u + b * p, weight + (size_t)b * apart);
+        value[b] = end.value, state[b] = end.state;
+        converged[b] = (unsigned char)end.converged, steps[b] = end.steps;
     }
-    return sound;
+    if (room)
+        free(work.planes);
+    Py_END_ALLOW_THREADS
+    if (!room) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    done = 1;
+end:
+    release(view, VIEWS);
+    if (!done)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(
@@ -464,7 +528,7 @@ static PyObject *least_in_box(PyObject *module, PyObject *const *args, Py_ssize_
     unsigned char *sound = view[SOUND].buf;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t b = 0; b < batch; b++)
-        sound[b] = (unsigned char)least_of_one(
+        sound[b] = (unsigned char)instructions()->least_in_form(
             system + b * p * p, right + b * p, least + b * p, most + b * p, (int)p, turns,
             x + b * p);
     Py_END_ALLOW_THREADS
@@ -587,6 +651,7 @@ static PyObject *restrict_to(PyObject *module, PyObject *const *args, Py_ssize_t
 
 static PyMethodDef methods[] = {
     {"assess", (PyCFunction)(void (*)(void))assess, METH_FASTCALL, assess_doc},
+    {"solve", (PyCFunction)(void (*)(void))solve, METH_FASTCALL, solve_doc},
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
     {"instructions", (PyCFunction)(void (*)(void))instructions_of, METH_FASTCALL, instructions_doc},

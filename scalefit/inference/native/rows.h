@@ -305,24 +305,31 @@ static size_t FN(block)(
     return padded;
 }
 
-/* The objective of problem b, and its sums: see `assess` in module.c. */
-static void FN(assess)(const Task *task, const Work *work, size_t b)
+/* Residuals of all rows, one after the other. */
+static void FN(residuals)(const Task *task, const Work *work, const double *th)
 {
-    const double *th = task->theta + b * (size_t)task->law.parameters;
-    const double *weight = task->shared ? task->weight : task->weight + b * task->n;
+    const double *logs[MOST_INPUTS], *target;
+    for (size_t k = 0; k * BLOCK < task->n; k++) {
+        size_t m = FN(block)(task, work, k, logs, &target);
+        FN(derive)(task, th, logs, target, m, work->planes, work->residual + k * BLOCK);
+    }
+}
+
+/* The objective of one problem, and its sums: see `assess` in module.c. */
+static void FN(assess)(
+    const Task *task, const Work *work, const double *th, const double *weight, double state,
+    Standing *found)
+{
     const double *logs[MOST_INPUTS], *plane[MOST_PARAMETERS] = {0}, *target;
     size_t p = (size_t)task->law.free, count = p + 2 * p * p;
     size_t blocks = (task->n + BLOCK - 1) / BLOCK;
     int settles = task->goal.kind == STUDENT, same = task->goal.kind == SQUARES;
-    double state = task->state[b], value = 0.0, total = 0.0;
+    double value = 0.0, total = 0.0;
     for (int i = 0; i < task->law.parameters; i++)
         if (task->law.slot[i] >= 0)
             plane[task->law.slot[i]] = work->planes + (size_t)i * BLOCK;
     if (settles) {
-        for (size_t k = 0; k < blocks; k++) {
-            size_t m = FN(block)(task, work, k, logs, &target);
-            FN(derive)(task, th, logs, target, m, work->planes, work->residual + k * BLOCK);
-        }
+        FN(residuals)(task, work, th);
         state = FN(settle)(task, weight, work->residual, state);
     }
     double *whole = work->sums, *part = work->sums + count, some = 0.0;
@@ -352,27 +359,25 @@ static void FN(assess)(const Task *task, const Work *work, size_t b)
         }
     }
     double size = value;
-    if (task->goal.kind == STUDENT) {
+    if (settles) {
         size = value * (task->goal.setting + 1.0) / 2.0;
         value = size + total * (log(state) + task->goal.constant);
     } else if (same) {
         size = value = value / 2.0;
     }
     const double *sharp = same ? whole + p : whole + p + p * p;
-    int sound = 1;
+    int sound = isfinite(value) != 0;
     for (size_t j = 0; j < p; j++) {
-        task->gradient[b * p + j] = -whole[j];
+        found->gradient[j] = -whole[j];
         sound &= isfinite(whole[j]) != 0;
         for (size_t k = 0; k <= j; k++) {
             double one = whole[p + j * p + k], other = sharp[j * p + k];
-            double *safe = task->safe + b * p * p;
-            double *steep = task->sharp + b * p * p;
-            safe[j * p + k] = safe[k * p + j] = one;
-            steep[j * p + k] = steep[k * p + j] = other;
+            found->safe[j * p + k] = found->safe[k * p + j] = one;
+            found->sharp[j * p + k] = found->sharp[k * p + j] = other;
             sound &= isfinite(one) && isfinite(other);
         }
     }
-    task->value[b] = sound && isfinite(value) ? value : INFINITY;
-    task->size[b] = size;
-    task->settled[b] = state;
+    found->value = sound ? value : INFINITY;
+    found->size = size;
+    found->state = state;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +14,7 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts, evidence
 from scalefit.inference.fitting import Fit
-from scalefit.inference.restarts import refit
+from scalefit.inference.restarts import refit, scouted, scouts
 from scalefit.inference.solver import Solution, joined
 
 _MOST_FAILED = 0.2
@@ -168,13 +169,29 @@ class Refit:
     method: Method | OwnRefits
     seed: int
 
+    @cached_property
+    def known(self) -> Array:
+        """Starts of every replicate, shape (S, p), whatever the span."""
+        fit, method = self.fit, self.method
+        if isinstance(method, OwnRefits):
+            return fit.minima
+        some = scouts(method.count(fit.runs))
+        weight = [method.weights(fit.runs, self.seed, k, k + 1) for k in some]
+        return scouted(
+            fit.problem,
+            fit.objective,
+            fit.runs,
+            np.concatenate(weight) * fit.runs.weight,
+            fit.minima,
+        )
+
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from a search of its own."""
         if isinstance(self.method, OwnRefits):
             return self.method.refits(self.fit, self.seed, *span)
         fit = self.fit
         weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
-        return refit(fit.problem, fit.objective, fit.runs, weight, fit.minima)
+        return refit(fit.problem, fit.objective, fit.runs, weight, self.known)
 
 
 def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None) -> Draws:
@@ -197,6 +214,8 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
     size = max(1, min(_SPAN, (1 << 22) // max(1, rows)))
     spans = [(begin, min(count, begin + size)) for begin in range(0, count, size)]
     task = Refit(fit, method, seed)
+    if count:
+        _ = task.known  # once, not in every process
     found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])
     u, good = found.u, found.converged
     failed = np.flatnonzero(~good.reshape(count, -1).all(axis=1))

@@ -45,7 +45,7 @@ def form(half, right):
 
 @pytest.mark.parametrize(("turns", "alike"), [(4, 0.9), (40, 0.98)])
 def test_the_least_in_a_box_is_scipys(turns, alike, monkeypatch):
-    monkeypatch.setattr(systems, "_TURNS", turns)
+    monkeypatch.setattr(systems, "TURNS", turns)
     for p in (1, 2, 4, 6):
         half, right, low, high = in_boxes(150, p)
         system, pull = form(half, right)

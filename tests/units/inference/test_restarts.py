@@ -1,0 +1,75 @@
+"""Replicates start where a few thorough searches have shown that resamples end."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated import observations, runs_of
+
+from scalefit.inference.fitting import fit
+from scalefit.inference.objectives import Gaussian, StudentT
+from scalefit.inference.restarts import scouted, scouts
+from scalefit.inference.uncertainty import draw
+from scalefit.inference.uncertainty.base import Refit
+from scalefit.inference.uncertainty.bootstrap import Bootstrap
+from scalefit.laws import LAWS
+
+CURVE = Path(__file__).parents[3] / "data" / "learning-curves" / "runs.csv"
+
+
+@pytest.fixture(scope="module")
+def curve():
+    with CURVE.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["task_id"] == "BB|date_1-shot|262M"]
+    x, loss = (np.array([float(row[name]) for row in rows]) for name in ("seen_examples", "loss"))
+    return observations({"x": x}, loss)
+
+
+def test_scouts_are_spread_over_all_replicates():
+    assert scouts(3) == [0, 1, 2]
+    few = scouts(2000)
+    assert (few[0], few[-1]) == (0, 1999)
+    assert len(few) == len(set(few)) == 60
+
+
+def test_a_law_of_one_basin_needs_no_scouts():
+    found = fit(LAWS.get("power-floor"), runs_of(LAWS.get("power-floor"), noise=0.02))
+    weight = np.ones((2, found.runs.n))
+    starts = scouted(found.problem, found.objective, found.runs, weight, found.minima)
+    assert starts is found.minima
+
+
+def test_where_the_estimate_leads_home_from_it_is_start_enough(curve):
+    found = fit(LAWS.get("broken-power-2"), curve, objective=Gaussian())
+    starts = Refit(found, Bootstrap(draws=300), 0).known
+    assert np.array_equal(starts, found.u[None])
+
+
+def test_starts_of_every_replicate_are_different_curves(curve):
+    found = fit(LAWS.get("broken-power-2"), curve, objective=StudentT(4.0))
+    starts = Refit(found, Bootstrap(draws=300), 0).known
+    assert 1 < len(starts) <= 16
+    assert np.array_equal(starts[0], found.u)
+    curves = found.problem.residual(starts)
+    near = 0.3 * np.sqrt(np.mean(found.residual**2))
+    for k in range(1, len(starts)):
+        assert np.abs(curves[:k] - curves[k]).max(axis=1).min() > near
+
+
+def test_refits_of_two_breaks_end_where_cold_searches_do(curve):
+    law = LAWS.get("broken-power-2")
+    found = fit(law, curve, objective=Gaussian())
+    method = Bootstrap(draws=300)
+    drawn = draw(found, method, seed=0)
+    weight = method.weights(curve, 0, 0, 40)
+    near = []
+    for k, theta in zip(drawn.number, drawn.theta, strict=True):
+        if k < 40:
+            some = observations(dict(curve.inputs), curve.loss, weight=weight[k])
+            cold = fit(law, some, objective=Gaussian())
+            ends = found.problem.residual(found.problem.search(np.stack([theta, cold.theta])))
+            ours, theirs = (ends**2) @ weight[k]
+            near.append(ours <= 1.01 * theirs)
+    assert len(near) == 40
+    assert np.mean(near) >= 0.95
