@@ -53,9 +53,10 @@ def test_a_fit_loads_neither_lmfit_nor_pandas_nor_matplotlib_nor_scipy_stats():
     assert not loaded & {"lmfit", "pandas", "matplotlib", "scipy.stats", "jinja2", "joblib"}
 
 
-def test_a_point_fit_of_the_library_loads_no_masked_arrays():
+def test_a_fit_and_refits_of_the_library_load_no_masked_arrays_and_no_other_law_or_method():
     code = (
         "import sys\n"
+        "from scalefit.inference.uncertainty import METHODS, draw, interval\n"
         "from scalefit.inference.fitting import fit\n"
         "from scalefit.inference.objectives import Huber\n"
         "from scalefit.laws import LAWS\n"
@@ -63,9 +64,15 @@ def test_a_point_fit_of_the_library_loads_no_masked_arrays():
         "from scalefit.tables.select import select\n"
         "runs = select(read('data/chinchilla-subset/runs.csv'), {'N': 'N', 'D': 'D'})\n"
         "found = fit(LAWS.get('chinchilla'), runs, objective=Huber())\n"
-        "print(found.status, 'numpy.ma' in sys.modules)\n"
+        "drawn = draw(found, METHODS.get('bootstrap')(draws=20))\n"
+        "interval(drawn, found.theta, drawn.theta, 0.9, log=False)\n"
+        "print(found.status, *sys.modules)\n"
     )
-    assert python(code).split() == ["converged", "False"]
+    status, *loaded = python(code).split()
+    assert status == "converged"
+    others = {"numpy.ma", "scalefit.laws.kaplan", "scalefit.inference.uncertainty.profile"}
+    assert {"scalefit.laws.chinchilla", "scalefit.inference.uncertainty.bootstrap"} <= {*loaded}
+    assert not others & {*loaded}
 
 
 def test_importing_the_library_loads_nothing_heavy():

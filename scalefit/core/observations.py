@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observations:
     """What a law is fitted to: n rows of inputs and a loss.
 

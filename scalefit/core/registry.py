@@ -1,8 +1,10 @@
-"""Parts by name: filled at import and never after."""
+"""Parts by name: filled when they are asked for, by the modules that hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Generic, Protocol, TypeVar
 
 from scalefit.core.errors import UnknownName
@@ -32,9 +34,14 @@ class Registry(Generic[T]):
     scalefit.core.errors.UnknownName: no law is called 'powr'
     """
 
-    def __init__(self, what: str) -> None:
-        """Start empty; `what` is the word used in messages."""
+    def __init__(self, what: str, package: str = "") -> None:
+        """Start empty; `what` is the word used in messages.
+
+        With the name of a package, every module of it that adds a part is found by itself: the one
+        called like the part where one is asked for by name, else all of them.
+        """
         self.what = what
+        self._package = package
         self._parts: dict[str, T] = {}
 
     def add(self, part: T) -> T:
@@ -50,23 +57,41 @@ class Registry(Generic[T]):
         Raises:
             UnknownName: there is none; the hint offers the nearest.
         """
-        try:
-            return self._parts[name]
-        except KeyError:
-            raise UnknownName(self.what, name, self._parts) from None
+        if name not in self:
+            raise UnknownName(self.what, name, self._parts)
+        return self._parts[name]
 
     def names(self) -> tuple[str, ...]:
-        """Every name, in the order in which the parts were added."""
+        """Every name, in the order in which the parts were added; of a package in their own."""
+        self._fill()
         return tuple(self._parts)
 
     def values(self) -> tuple[T, ...]:
-        """Every part, in the order in which they were added."""
+        """Every part, in the order of `names`."""
+        self._fill()
         return tuple(self._parts.values())
 
     def __contains__(self, name: object) -> bool:
         """Whether a part of that name is known."""
+        if name in self._parts:
+            return True
+        own = str(name).replace("-", "_")
+        if self._package and own.isidentifier():
+            home = import_module(self._package)
+            if own in {found.name for found in iter_modules(home.__path__)}:
+                import_module(f"{self._package}.{own}")
+        if name not in self._parts:
+            self._fill()
         return name in self._parts
 
     def __iter__(self) -> Iterator[T]:
-        """Every part, in the order in which they were added."""
-        return iter(self._parts.values())
+        """Every part, in the order of `names`."""
+        return iter(self.values())
+
+    def _fill(self) -> None:
+        """Import what the package holds, once."""
+        if self._package:
+            home, self._package = import_module(self._package), ""
+            for found in iter_modules(home.__path__):
+                import_module(f"{home.__name__}.{found.name}")
+            self._parts = dict(sorted(self._parts.items()))

@@ -1,7 +1,8 @@
-"""Median and distinct values without what NumPy's load: masked arrays, which no fit needs."""
+"""Median, quantiles and distinct values without masked arrays, which NumPy's load for no fit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,24 @@ def median(values: Any) -> Array:
     ordered = np.partition(values, (*middle, last), axis=-1)  # nan goes to the end
     found = (ordered[..., middle[0]] + ordered[..., middle[1]]) / 2
     return np.asarray(np.where(np.isnan(ordered[..., last]), np.nan, found))
+
+
+def quantiles(values: Array, levels: Sequence[float]) -> Array:
+    """Quantiles of each column of values (R, m), linearly interpolated, shape (levels, m).
+
+    >>> quantiles(np.array([[4.0], [1.0], [3.0]]), [0.25, 0.5]).tolist()
+    [[2.0], [3.0]]
+    """
+    last = len(values) - 1
+    place = last * np.asarray(levels)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, last)
+    ordered = np.partition(values, sorted({*below, *above, last}), axis=0)
+    share = (place - below)[:, None]
+    low, high = ordered[below], ordered[above]
+    # From the nearer end, as NumPy has it.
+    near = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
+    return np.asarray(np.where(np.isnan(ordered[last]), np.nan, near))
 
 
 def distinct(values: Any) -> NDArray[Any]:

@@ -19,7 +19,7 @@ LEAST_GAIN = 6.0
 LATE = 0.5  # decades below the largest scale: the slope beyond such a break is hardly measured
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Break:
     """One break of a fitted law.
 

@@ -181,7 +181,7 @@ def _failures(
     return failures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Sums:
     """What is asked of all rows at an estimate.
 

@@ -54,7 +54,7 @@ _WARY = 2.0  # first-order distances within which a bound calls for a closer loo
 _MOST_ROWS = 200_000  # beyond it the refits below would take longer than the fit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Diagnostics:
     """What was looked at on one fit.
 

@@ -47,7 +47,7 @@ _STUBBORN = 3
 _PATIENCE = 200, 2000  # evaluations for each stubborn search from the beginning
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A law fitted to runs.
 

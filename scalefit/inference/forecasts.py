@@ -26,7 +26,7 @@ _PRIOR_TOP = 1.0
 _FEWEST = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forecasts:
     """Forecasts of whole budgets from the budgets below a cut; one entry per pair, shape (k,).
 
@@ -76,7 +76,7 @@ class LawError:
     forecasts: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stages:
     """A fit gone back to: what it would have been below every cut that holds enough runs.
 

@@ -14,7 +14,7 @@ from scalefit.inference.fitting import Fit
 _AHEAD = 10.0  # times the largest scale: where a headline is asked for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Headline:
     """One quantity that a fit is asked for.
 

@@ -13,7 +13,7 @@ _MEMBER = 0.3  # of a unit direction: below it a parameter hardly takes part
 _TIED = 0.1  # correlation of two estimates: below it neither gives way to the other
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """Eigenvalues of J'J with its columns scaled to length one.
 

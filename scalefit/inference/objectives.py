@@ -25,7 +25,7 @@ _DEAREST = 1e6
 _FAR = 1e100  # where a law leaves the doubles its residual is infinite; squares must not be
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measure:
     """A batch of residuals as an objective sees it.
 

@@ -24,7 +24,7 @@ Trust = Literal["inside", "near", "far", "speculative", "refused"]
 MOST_SHOWN = 3  # points or budgets, where a whole answer is shown in a line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Band:
     """Loss with its three nested intervals, each array of shape (m,).
 
@@ -222,7 +222,7 @@ def widened(exact: Interval, reach: float, variance: Array) -> Interval:
     return Interval(exact.value, se, np.exp(middle - down), np.exp(middle + up))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Axis:
     """How far m points lie outside the runs in one quantity.
 

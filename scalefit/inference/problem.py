@@ -19,7 +19,7 @@ Bounds = Mapping[str, tuple[float, float]]
 _SAME = 1e-9  # residuals of one curve written in two ways
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """What the solver sees of a law and its runs.
 

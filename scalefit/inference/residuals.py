@@ -38,7 +38,7 @@ class Check:
 NO_CHECK = Check(float("nan"), float("nan"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Residuals:
     """Residuals of the log loss, looked at from every side.
 

@@ -65,7 +65,7 @@ class Influence:
     pulls: tuple[Pull, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
     """The fit under one other choice.
 
@@ -123,7 +123,7 @@ def _rows_of(fit: Fit, cluster: int) -> tuple[int, ...]:
     return tuple(sorted(int(r) for r in fit.runs.row[fit.runs.cluster == cluster]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rival:
     """One of the objectives that every fit is held against, and where it leads."""
 

@@ -52,7 +52,7 @@ _RULES = np.array(
 _APART = 1e-3  # of a residual, between gradients whose difference is taken
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """Where each problem of a batch ended.
 
@@ -210,7 +210,7 @@ class _Batch:
     stage: IntArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Task:
     """What a chunk is solved for; constant throughout."""
 

@@ -33,7 +33,7 @@ _COLUMNS = 4  # that its kernel takes together
 _LONG = 30  # rows from which a sum by itself is no dearer than the columns it would waste
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standing:
     """An objective at a batch of search vectors.
 

@@ -97,7 +97,7 @@ def _corners(problem: Problem) -> tuple[Array, Array]:
     return low, high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Grid:
     """Sets of starts of some parameters.
 
@@ -188,15 +188,14 @@ def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int
 
     Weights 1/loss^2 make it the first-order equivalent of least squares on the log loss.
     """
-    law, inputs = problem.law, problem.inputs
     zero = theta.copy()
     zero[:, linear] = 0.0
-    base = _predict(law, zero, inputs)
+    base = _predict(problem, zero)
     columns = []
     for i in linear:
         one = zero.copy()
         one[:, i] = 1.0
-        columns.append(_predict(law, one, inputs) - base)
+        columns.append(_predict(problem, one) - base)
     design = np.stack(columns, axis=1)
     # A subnormal loss has no square.
     rough = runs.weight / (
@@ -210,10 +209,16 @@ def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int
     return result
 
 
-def _predict(law: Law, theta: Array, inputs: tuple[Array, ...]) -> Array:
-    value = law.predict(theta, inputs)
+def _predict(problem: Problem, theta: Array) -> Array:
+    fused = problem.fused
+    with np.errstate(all="ignore"):
+        value = (
+            problem.law.predict(theta, problem.inputs)
+            if fused is None
+            else fused.value(theta, problem.logs)
+        )
     return np.nan_to_num(
-        np.broadcast_to(value, (theta.shape[0], inputs[0].size)), nan=0.0, posinf=1e100, neginf=0.0
+        np.broadcast_to(value, (theta.shape[0], problem.n)), nan=0.0, posinf=1e100, neginf=0.0
     )
 
 
@@ -253,7 +258,7 @@ def _log_affine(problem: Problem, runs: Observations, theta: Array, affine: list
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Screen:
     """Sets of starts, the rest of whose parameters solve one weighted linear problem.
 
@@ -460,7 +465,7 @@ def _power_screens(
         place[:, j] = sum(len(part) for part in columns) + which
         one = theta[first]
         one[:, i] = 1.0
-        columns.append(_predict(law, one, problem.inputs))
+        columns.append(_predict(problem, one))
     shares = 1 / runs.loss**2 if problem.log_target else np.ones(problem.n)
     group = np.zeros(len(theta), dtype=np.int64)
     return [
@@ -551,12 +556,12 @@ def _log_columns(
     zero = theta.copy()
     zero[:, _floors(law)] = 0.0
     zero[:, affine] = np.where(log[affine], 1.0, 0.0)
-    base = np.log(np.maximum(_predict(law, zero, problem.inputs), 1e-300))
+    base = np.log(np.maximum(_predict(problem, zero), 1e-300))
     columns = []
     for i in chosen:
         one = zero.copy()
         one[:, i] = np.e if log[i] else 1.0
-        columns.append(np.log(np.maximum(_predict(law, one, problem.inputs), 1e-300)) - base)
+        columns.append(np.log(np.maximum(_predict(problem, one), 1e-300)) - base)
     return base, np.stack(columns, axis=1)
 
 

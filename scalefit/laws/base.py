@@ -131,7 +131,7 @@ class Term:
     powers: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Law:
     """A scaling law.
 
@@ -297,7 +297,7 @@ def power_of(law: Law, theta: Array, power: float | str) -> Array:
     return np.asarray(power)
 
 
-LAWS: Registry[Law] = Registry("law")
+LAWS: Registry[Law] = Registry("law", "scalefit.laws")
 
 
 def _of_library(name: str) -> Law:

@@ -33,7 +33,7 @@ from scalefit.tables.select import select
 _LEAST_WEIGHT = 0.005  # below it a law moves no digit that is printed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Averaged:
     """The laws of an average, heaviest first.
 

@@ -141,7 +141,7 @@ _SPLIT = ("train", "val", "eval", "test")
 COUNTS = ("N", "D", "C", "U", "batch")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assignment:
     """Roles and the columns that play them.
 

@@ -39,7 +39,7 @@ _SENSE = {"N": (1e3, 1e14), "D": (1e5, 1e16), "L": (0.0, 20.0)}
 _ROWS_FOR_SURFACE = 50_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Chart:
     """What the examinations look at.
 

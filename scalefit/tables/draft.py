@@ -14,7 +14,7 @@ from scalefit.tables.columns import Assignment
 from scalefit.tables.readers.base import Loaded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Draft:
     """Everything about the rows while it is still being decided which of them stay.
 

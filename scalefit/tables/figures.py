@@ -83,7 +83,7 @@ _MOST_TICKS = 7
 _LONGEST_LABEL = 44
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points:
     """Runs as a picture shows them.
 
@@ -100,7 +100,7 @@ class Points:
     held_out: NDArray[np.bool_] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A fitted law along a line.
 
@@ -119,7 +119,7 @@ class Curve:
     high: Array | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """Loss over a grid of model size and data.
 
@@ -134,7 +134,7 @@ class Surface:
     loss: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frontier:
     """The best model size and data for each compute.
 
@@ -149,7 +149,7 @@ class Frontier:
     D: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Optimum:
     """The best model for one budget.
 
@@ -172,7 +172,7 @@ class Optimum:
     line_D: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Residuals:
     """How far each run lies from the law.
 
@@ -187,7 +187,7 @@ class Residuals:
     sigma: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forecasts:
     """What one law foretold from the small runs, and how wrong it was.
 
@@ -206,7 +206,7 @@ class Forecasts:
     high: Array | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """One parameter of one law with its interval.
 

@@ -18,7 +18,7 @@ RISE = 0.1
 FEWEST_ROWS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ends:
     """The last row of each run beside its lowest, for the runs that have rows.
 

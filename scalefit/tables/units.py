@@ -12,7 +12,7 @@ import numpy as np
 from scalefit.core.observations import Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LossUnit:
     """A unit in which losses are reported.
 

@@ -43,7 +43,7 @@ class Solver(Protocol):
 SOLVERS: Registry[Any] = Registry("solver")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """One least-squares problem as a library takes it.
 

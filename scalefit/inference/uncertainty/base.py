@@ -25,7 +25,7 @@ _SPAN = 1000  # replicates of one task: enough to fill a batch, few enough to sh
 Quantity = Callable[[Array], Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Interval:
     """A number with its interval.
 
@@ -124,10 +124,10 @@ class Sparing(Protocol):
 
 
 Fan = Callable[["Refit", Sequence[tuple[int, int]]], list[Solution]]
-METHODS: Registry[Any] = Registry("interval method")
+METHODS: Registry[Any] = Registry("interval method", "scalefit.inference.uncertainty")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Draws:
     """Parameters in every refit.
 

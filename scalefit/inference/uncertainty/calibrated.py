@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.sorting import quantiles
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets
@@ -65,7 +66,7 @@ class Calibrated:
         first = number <= df
         spread = Jackknife().interval(estimate, values[first], number[first], level, df)
         tails = [(1 - level) / 2, (1 + level) / 2]
-        low, high = np.quantile(values[~first], tails, axis=0, method="linear")
+        low, high = quantiles(values[~first], tails)
         wanted = 2 * t_quantile((1 + level) / 2, df) * spread.se
         stretch = wanted / np.maximum(high - low, 1e-300)
         return Interval(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.sorting import quantiles
 from scalefit.inference.fitting import Fit
 from scalefit.inference.uncertainty.base import Interval
 
@@ -25,7 +24,7 @@ def check_draws(draws: int) -> None:
 
 def percentiles(estimate: Array, values: Array, level: float) -> Interval:
     """Interval between quantiles of draws (R, m), linearly interpolated."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0, method="linear")
+    low, high = quantiles(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, values.std(axis=0, ddof=1), low, high)
 
 

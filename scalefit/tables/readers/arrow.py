@@ -24,7 +24,7 @@ from scalefit.tables.readers.typed import (
 _FILE, _STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenedArrow:
     """An Arrow file or stream whose schema has been read."""
 

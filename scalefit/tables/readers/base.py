@@ -42,7 +42,7 @@ class CellError(InputError):
         self.column = column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loaded:
     """The wanted columns of a source.
 

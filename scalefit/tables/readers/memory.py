@@ -15,7 +15,7 @@ from scalefit.tables.readers.base import Loaded
 from scalefit.tables.readers.typed import Typed, flat_names, flattened, refuse_names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """An Arrow table as a source."""
 

@@ -27,7 +27,7 @@ _FOOTER_ITEMS = 4 * 1024**2
 _ROWS_AT_ONCE = 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenedParquet:
     """A Parquet file whose footer has been read."""
 

@@ -24,7 +24,7 @@ _KNOWN_EXTENSIONS = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Typed:
     """A table with types, and how to say where a cell of it stands.
 

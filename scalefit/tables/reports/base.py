@@ -31,7 +31,7 @@ class Figure:
     svg: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Section:
     """One part of the story.
 

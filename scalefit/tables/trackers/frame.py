@@ -64,7 +64,7 @@ class _Whole:
             mine[1].extend(values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Grid:
     """Runs with the rows they take: one for each step at which anything was written.
 

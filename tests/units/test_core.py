@@ -1,0 +1,67 @@
+"""Small parts that everything stands on."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from scalefit.core.errors import UnknownName
+from scalefit.core.registry import Registry
+from scalefit.core.sorting import quantiles
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 999])
+def test_quantiles_are_numpys_to_the_last_bit(count):
+    values = np.random.default_rng(count).standard_normal((count, 3))
+    levels = [0.0, 0.025, 0.3, 0.5, 0.9, 0.975, 1.0]
+    expected = np.quantile(values, levels, axis=0, method="linear")
+    assert np.array_equal(quantiles(values, levels), expected)
+    values[0, 1] = np.nan
+    assert np.isnan(quantiles(values, levels)[:, 1]).all()
+    assert not np.isnan(quantiles(values, levels)[:, 0]).any()
+
+
+@pytest.fixture
+def shapes(tmp_path, monkeypatch):
+    """A package of three modules, two of which add parts of a registry, one of them two."""
+    home = tmp_path / "shapes_of_a_test"
+    home.mkdir()
+    (home / "__init__.py").write_text("")
+    (home / "base.py").write_text(
+        "from scalefit.core.registry import Registry\n"
+        "SHAPES = Registry('shape', 'shapes_of_a_test')\n"
+        "class Shape:\n"
+        "    def __init__(self, name): self.name = SHAPES.add(self) and name\n"
+    )
+    for module, names in (("round_one", ["round-one"]), ("flat", ["flat-two", "flat"])):
+        parts = "".join(f"SHAPES.add(type('T', (), {{'name': {name!r}}})())\n" for name in names)
+        (home / f"{module}.py").write_text(f"from shapes_of_a_test.base import SHAPES\n{parts}")
+    monkeypatch.syspath_prepend(tmp_path)
+    from shapes_of_a_test.base import SHAPES
+
+    yield SHAPES
+    for name in [name for name in sys.modules if name.startswith("shapes_of_a_test")]:
+        del sys.modules[name]
+
+
+def test_a_part_asked_for_by_name_brings_its_own_module_alone(shapes):
+    assert shapes.get("round-one").name == "round-one"
+    assert "shapes_of_a_test.flat" not in sys.modules
+    assert shapes.get("flat-two").name == "flat-two"  # no module has that name: all are looked at
+    assert shapes.names() == ("flat", "flat-two", "round-one")
+    assert [part.name for part in shapes] == list(shapes.names())
+
+
+@pytest.mark.parametrize("name", ["rond-one", "base", "../flat", "os.path", "", "a b"])
+def test_a_name_that_no_part_has_is_refused_whatever_it_says(shapes, name):
+    with pytest.raises(UnknownName, match="no shape is called"):
+        shapes.get(name)
+    assert shapes.names() == ("flat", "flat-two", "round-one")
+
+
+def test_two_parts_of_one_name_are_a_mistake():
+    parts = Registry("part")
+    one = type("One", (), {"name": "one"})()
+    parts.add(one)
+    with pytest.raises(ValueError, match="two parts are called 'one'"):
+        parts.add(one)
