@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 
 Severity = Literal["note", "warning", "refusal"]

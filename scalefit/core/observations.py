@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scalefit.core.records import dataclass
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]

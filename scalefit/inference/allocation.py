@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scalefit.core import flops
@@ -11,6 +9,7 @@ from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct
 from scalefit.inference.criteria import effective_aicc, effective_share, log_residual
 from scalefit.inference.fitting import Fit

@@ -8,12 +8,12 @@ NumPy calls is what it costs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.laws.base import Law
 from scalefit.laws.dual import softplus
 

@@ -11,13 +11,13 @@ Source of the score test: the relative offset of Bates & Watts 1981, Technometri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.blocks import slices, sum_over, triangle
 from scalefit.inference.problem import Problem

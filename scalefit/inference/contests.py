@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import solve
 from scalefit.inference.uncertainty.targets import fitted_target, refit_to_targets

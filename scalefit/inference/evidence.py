@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct, median
 from scalefit.core.tails import f_tail
 from scalefit.inference import doubts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from scalefit.core.numbers import counted, per_cent
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import distinct, median
 from scalefit.inference.breaks import is_there

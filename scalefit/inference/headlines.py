@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference.allocation import best_size, on_one_line
 from scalefit.inference.fitting import Fit
 

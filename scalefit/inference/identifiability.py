@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 
 _MEMBER = 0.3  # of a unit direction: below it a parameter hardly takes part

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import median
 from scalefit.inference.blocks import dot, sum_over

@@ -7,12 +7,12 @@ every such law), because most fits are of these laws and spend their time here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.laws.base import Law, Term
 
 

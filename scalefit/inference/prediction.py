@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,6 +12,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, decades_of, human
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.fitting import Fit

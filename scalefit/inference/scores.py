@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts, budgets, fits_below, spread_below

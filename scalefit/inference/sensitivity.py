@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.headlines import Headline
 from scalefit.inference.objectives import Gaussian, Huber, StudentT

@@ -16,13 +16,14 @@ Huber & Ronchetti 2009, section 7.8: Newton's where it is safe, the majoriser's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.inference.blocks import slices, triangle
 from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Objective

@@ -6,13 +6,14 @@ make a large array; each problem's sums are its own, so its bits do not depend o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.inference.blocks import ROWS, dot, slices
 from scalefit.inference.native import MOST_INPUTS, MOST_PARAMETERS, NATIVE
 from scalefit.inference.objectives import (

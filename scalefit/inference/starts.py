@@ -10,7 +10,7 @@ set of them is a block of one Gram matrix.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement, product
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference.native import MOST_COLUMNS, NATIVE
 from scalefit.inference.problem import Problem, bind
 from scalefit.inference.systems import solve_entries

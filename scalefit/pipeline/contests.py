@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.contests import Contest, Guard, Nested, contest, guard, nested_test

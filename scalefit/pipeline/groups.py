@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from scalefit.config import LawChoice, Settings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted
+from scalefit.core.records import dataclass
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.doubts import INTERRUPTED
 from scalefit.pipeline import documents, steps

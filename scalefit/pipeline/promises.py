@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from scalefit.core.errors import ScalefitError
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference.certificate import complex_jacobian
 from scalefit.inference.fitting import fit
 from scalefit.inference.problem import bind

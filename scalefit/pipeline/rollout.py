@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.numbers import counted, human, per_cent
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
 from scalefit.inference.prediction import Prediction

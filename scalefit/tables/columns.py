@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.tables import units
 from scalefit.tables.doubts import (
     BITS_PER_BYTE,

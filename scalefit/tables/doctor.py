@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from scalefit.core import flops
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct, median
 from scalefit.tables import doubts
 from scalefit.tables.arrays import Mask, alike, codes, floats

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.tables.arrays import Mask
 from scalefit.tables.columns import Assignment
 from scalefit.tables.readers.base import Loaded

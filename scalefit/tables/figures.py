@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from scalefit.core.numbers import human, shown
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import Figure
 from scalefit.tables.reports.svg import cleaned
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import dataclass
 from scalefit.tables.arrays import Mask, codes
 from scalefit.tables.doubts import LAST_ROW_MISSING, LOSS_SMOOTHED, RUNS_DIVERGED
 from scalefit.tables.draft import Draft

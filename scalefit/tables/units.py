@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, parse_human, shown
+from scalefit.core.records import dataclass
 from scalefit.tables.arrays import Mask
 from scalefit.tables.readers.cells import number
 

@@ -1,11 +1,16 @@
 """Small parts that everything stands on."""
 
+import dataclasses
+import pickle
 import sys
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from scalefit.core.errors import UnknownName
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import quantiles
 
@@ -65,3 +70,76 @@ def test_two_parts_of_one_name_are_a_mistake():
     parts.add(one)
     with pytest.raises(ValueError, match="two parts are called 'one'"):
         parts.add(one)
+
+
+def declared(decorate):
+    """A class with every kind of field, made by a decorator."""
+
+    @decorate(frozen=True)
+    class Thing:
+        kind: ClassVar[str] = "thing"
+        a: int
+        b: tuple[int, ...] = (1, 2)
+        c: list = dataclasses.field(default_factory=list, compare=False, repr=False)
+
+        def __post_init__(self):
+            if self.a < 0:
+                raise ValueError("negative")
+
+        @cached_property
+        def double(self):
+            return 2 * self.a
+
+    return Thing
+
+
+def test_a_record_is_what_dataclasses_would_make():
+    ours, theirs = declared(dataclass), declared(dataclasses.dataclass)
+    for make in (ours, theirs):
+        one, same, other = make(1), make(a=1, c=[5]), make(2, b=(3,))
+        assert one == same != other
+        assert hash(one) == hash(same)
+        assert len({one, same, other}) == 2
+        assert one != (1, (1, 2))
+        assert repr(other).endswith("Thing(a=2, b=(3,))")
+        assert dataclasses.asdict(same) == {"a": 1, "b": (1, 2), "c": [5]}
+        assert dataclasses.replace(one, a=2, b=(3,)) == other
+        assert (one.double, one.double) == (2, 2)
+        assert [field.name for field in dataclasses.fields(make)] == ["a", "b", "c"]
+        for name in ("a", "kind", "new", "double"):
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(one, name, 3)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            del one.a
+        with pytest.raises(ValueError, match="negative"):
+            make(-1)
+        with pytest.raises(TypeError):
+            make()
+        assert one == make(1)
+    assert repr(ours(1)) == repr(theirs(1))
+
+
+def test_records_that_are_not_compared_are_only_themselves():
+    @dataclass(frozen=True, eq=False)
+    class Array:
+        values: np.ndarray
+
+    one = Array(np.ones(2))
+    assert one == one
+    assert one != Array(one.values)
+    assert len({one, Array(one.values)}) == 2
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Stands at the top of a module, so that it can be sent."""
+
+    a: int
+    b: str = "x"
+
+
+def test_a_record_travels_between_processes():
+    sent = pickle.loads(pickle.dumps(Sent(3)))
+    assert sent == Sent(3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sent.a = 4

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, ClassVar, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import median
 from scalefit.inference.objectives import Gaussian, Huber, SquaredError, StudentT

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution
 from scalefit.inference.solvers.base import (

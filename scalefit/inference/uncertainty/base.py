@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts, evidence
 from scalefit.inference.fitting import Fit

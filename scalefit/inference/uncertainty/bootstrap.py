@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference.uncertainty import streams
 from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.little import LittleBootstraps, suits

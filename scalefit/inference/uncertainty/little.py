@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.uncertainty import streams

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.sorting import quantiles
 from scalefit.inference.fitting import Fit
 from scalefit.inference.uncertainty.base import Interval

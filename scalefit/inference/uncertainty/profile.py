@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import dataclass
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
 from scalefit.inference.uncertainty.base import METHODS

@@ -8,7 +8,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ import pyarrow as pa
 from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 
 HEAD = 64 * 1024

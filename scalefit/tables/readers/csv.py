@@ -9,7 +9,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import LONGEST_CELL, shown
 from scalefit.core.observations import IntArray
+from scalefit.core.records import dataclass
 from scalefit.tables.arrays import column_of, flags, floats
 from scalefit.tables.doubts import NAMELESS_COLUMN, SEPARATOR_GUESSED, SPACED_HEADER
 from scalefit.tables.readers.base import READERS, CellError, Loaded, Source

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +14,7 @@ import pyarrow as pa
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
+from scalefit.core.records import dataclass
 from scalefit.tables.doubts import COLUMN_NOT_EVERYWHERE
 from scalefit.tables.readers.base import FOLDERS, Loaded, open_source
 from scalefit.tables.readers.parquet import OpenedParquet, Parquet

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow as pa
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
+from scalefit.core.records import dataclass
 from scalefit.tables.readers import shapes
 from scalefit.tables.readers.base import KEPT_WHOLE, READERS, Loaded, Source
 from scalefit.tables.readers.typed import Typed

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.tables.readers.base import Loaded
 from scalefit.tables.readers.typed import Typed, flat_names, flattened, refuse_names
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.tables.readers.base import READERS, Loaded, Source
 from scalefit.tables.readers.bounds import bounded, refuse_growth, told_as
 from scalefit.tables.readers.typed import (

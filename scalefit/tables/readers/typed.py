@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array
+from scalefit.core.records import dataclass
 from scalefit.tables.arrays import column_of, floats
 from scalefit.tables.readers.base import CellError, Loaded
 from scalefit.tables.readers.cells import human_note, is_human, number

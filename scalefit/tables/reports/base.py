@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any, ClassVar
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import parse_plain
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import FORMATS, Report, first_table, literal
 
 # Spreadsheets take a cell that begins so for a formula; some read the full-width forms too.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import FORMATS, Figure, Report, Section, facts, literal
 from scalefit.tables.reports.json import document_text
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import FORMATS, Report
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 from unicodedata import combining, east_asian_width
 
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import FORMATS, Report, Section, facts, literal
 
 # What starts code, emphasis, links, tags, entities, cells, maths, footnotes or templates; `_` only

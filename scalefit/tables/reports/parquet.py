@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import pyarrow as pa
 
+from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import FORMATS, Report, first_table
 
 _ROWS_PER_GROUP = 65_536

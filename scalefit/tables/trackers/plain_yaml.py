@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.tables.doubts import SETTINGS_UNREAD
 from scalefit.tables.trackers.base import Cell, Log, whole
 from scalefit.tables.trackers.nested import flat, parse_json

@@ -14,7 +14,6 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +22,7 @@ import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
+from scalefit.core.records import dataclass
 from scalefit.tables.doubts import LOG_DAMAGED
 from scalefit.tables.readers.base import Source
 from scalefit.tables.trackers.base import TRACKERS, Cell, History, Log, Run, Tracker, stream
