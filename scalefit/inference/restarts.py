@@ -9,7 +9,7 @@ resamples end in is found out by thorough searches of some replicates, and tried
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -82,7 +82,11 @@ def refit(
 
 
 def scouted(
-    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+    problem: Problem,
+    objective: Any,
+    runs: Observations,
+    weigh: Callable[[], Array],
+    known: Array,
 ) -> Array:
     """Starts of every replicate, shape (S, p): the estimate, and what brings a few replicates home.
 
@@ -94,13 +98,14 @@ def scouted(
         problem: Law and runs.
         objective: What to minimise.
         runs: What the problem was bound to.
-        weight: Row weights of the few, shape (K, n).
+        weigh: Gives the row weights of the few, shape (K, n), if they are wanted.
         known: Minima of the point fit, best first, shape (M, p).
     """
     grids = _grids(problem, runs)
     basins = _basins(grids)
     if basins < 2:
         return known
+    weight = weigh()
     few = np.arange(len(weight))[:, None]
     u = _own(problem, grids, objective, runs, weight, known, min(_SCOUTED_BASINS, basins))
     u = np.concatenate([np.repeat(known[None], len(u), axis=0), u], axis=1)

@@ -21,6 +21,7 @@ from scalefit.inference.objectives import (
 from scalefit.inference.problem import bind
 from scalefit.inference.restarts import own_starts
 from scalefit.inference.starts import screens
+from scalefit.inference.uncertainty import streams
 from scalefit.laws import LAWS
 
 pytestmark = pytest.mark.skipif(NATIVE is None, reason="the compiled part is not built here")
@@ -237,6 +238,15 @@ def test_a_start_outside_the_doubles_ends_where_it_began(instructions):
     found = solver.solve(problem, Huber(1e-3), runs.weight[None], start, cold=True)
     assert found.converged.tolist() == [True, False]
     assert not np.isfinite(found.value[1])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 + 5, 2**64 - 1, 3**90, 7**200])
+def test_random_words_are_numpys(seed, monkeypatch):
+    for use, start, stop, each in ((1, 0, 3, 7), (8, 10**12, 10**12 + 2, 240), (3, 5, 6, 1)):
+        ours = streams.words(seed, use, start, stop, each)
+        with monkeypatch.context() as without:
+            without.setattr(streams, "NATIVE", None)
+            assert np.array_equal(streams.words(seed, use, start, stop, each), ours)
 
 
 def arguments(**changed):

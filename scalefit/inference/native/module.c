@@ -17,6 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
 enum { POWERS, BROKEN };
 enum { HUBER, STUDENT, SQUARES };
 enum {
@@ -68,7 +74,7 @@ typedef struct {
 } Standing;
 
 typedef struct {
-    double *planes, *tail, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
+    double *planes, *tail, *value, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
 } Work;
 
 typedef struct {
@@ -213,6 +219,7 @@ static int numbers_of(
 #define DOUBLES "d"
 #define WHOLE "lq"
 #define BOOLS "?"
+#define UNSIGNED "LQ"
 
 static void release(Py_buffer *views, int count)
 {
@@ -285,13 +292,14 @@ static int allot(Work *work, const Task *task)
     size_t p = (size_t)task->law.free, sums = 2 * (p + 2 * p * p);
     size_t rows = (task->n + BLOCK - 1) / BLOCK * BLOCK;
     size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
-    size_t all = (planes + tail + 5) * BLOCK + rows + sums;
+    size_t all = (planes + tail + 6) * BLOCK + rows + sums;
     double *memory = calloc(all + LANES, sizeof *memory);
     if (!memory)
         return 0;
     work->planes = memory, memory += planes * BLOCK;
     work->tail = memory, memory += tail * BLOCK;
     work->weight = memory, memory += BLOCK;
+    work->value = memory, memory += BLOCK;
     work->psi = memory, memory += BLOCK;
     work->sharp = memory, memory += BLOCK;
     work->safe = memory, memory += BLOCK;
@@ -607,6 +615,59 @@ end:
     Py_RETURN_NONE;
 }
 
+/* The high and low half of a product. */
+static uint64_t product_of(uint64_t a, uint64_t b, uint64_t *low)
+{
+    *low = a * b;
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 Wide;
+    return (uint64_t)((Wide)a * b >> 64);
+#else
+    uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+    uint64_t inner = a0 * b1 + (a0 * b0 >> 32), outer = a1 * b0 + (uint32_t)inner;
+    return a1 * b1 + (inner >> 32) + (outer >> 32);
+#endif
+}
+
+PyDoc_STRVAR(
+    philox_doc,
+    "philox(key, first, words)\n\n"
+    "Fills words with what Philox4x64-10 makes of a key of two words and of counters from first on\n"
+    "(Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3).");
+
+static PyObject *philox(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs != 3)
+        return refuse("3 arguments were expected"), NULL;
+    Py_buffer view[2];
+    memset(view, 0, sizeof view);
+    unsigned long long first = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!numbers_of(args[0], view, UNSIGNED, 2, 0) ||
+        !numbers_of(args[2], view + 1, UNSIGNED, -1, 1) || view[1].len % 32) {
+        release(view, 2);
+        return PyErr_Occurred() ? NULL : (refuse("four words for each counter"), NULL);
+    }
+    const uint64_t *key = view[0].buf;
+    uint64_t *words = view[1].buf;
+    for (Py_ssize_t block = 0; block < view[1].len / 32; block++, words += 4) {
+        uint64_t c[4] = {first + (uint64_t)block, 0, 0, 0}, k0 = key[0], k1 = key[1];
+        for (int turn = 0; turn < 10; turn++) {
+            uint64_t low0, low1;
+            uint64_t high0 = product_of(0xD2E7470EE14C6C93u, c[0], &low0);
+            uint64_t high1 = product_of(0xCA5A826395121157u, c[2], &low1);
+            c[0] = high1 ^ c[1] ^ k0, c[1] = low1;
+            c[2] = high0 ^ c[3] ^ k1, c[3] = low0;
+            k0 += 0x9E3779B97F4A7C15u, k1 += 0xBB67AE8584CAA73Bu;
+        }
+        memcpy(words, c, sizeof c);
+    }
+    release(view, 2);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(
     instructions_doc,
     "instructions()\n\nNames of the sets of instructions that this processor has, the one in use "
@@ -654,6 +715,7 @@ static PyMethodDef methods[] = {
     {"solve", (PyCFunction)(void (*)(void))solve, METH_FASTCALL, solve_doc},
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
+    {"philox", (PyCFunction)(void (*)(void))philox, METH_FASTCALL, philox_doc},
     {"instructions", (PyCFunction)(void (*)(void))instructions_of, METH_FASTCALL, instructions_doc},
     {"restrict_to", (PyCFunction)(void (*)(void))restrict_to, METH_FASTCALL, restrict_to_doc},
     {NULL, NULL, 0, NULL},

@@ -3,11 +3,11 @@
  * Included once for each instruction set (see module.c).
  */
 
-/* Loss, shape (m,), and the slopes of the target, a plane of BLOCK for each parameter of the law,
- * of a floor plus powers: as Powers.slopes in powers.py. */
+/* Loss, shape (m,), and, if they are wanted, the slopes of the target, a plane of BLOCK for each
+ * parameter of the law, of a floor plus powers: as Powers.slopes in powers.py. */
 static void FN(powers)(
     const Law *law, const double *th, const double *const *logs, size_t m, int log_target,
-    double *restrict value, double *planes)
+    int slopes, double *restrict value, double *planes)
 {
     double floor = 0.0;
     for (int i = 0; i < law->floors; i++)
@@ -38,6 +38,8 @@ static void FN(powers)(
             value[r] += out[r];
         }
     }
+    if (!slopes)
+        return;
     double *restrict part = planes + (size_t)law->parameters * BLOCK;
     for (size_t r = 0; r < m; r++)
         part[r] = log_target ? 1.0 / value[r] : 1.0;
@@ -254,21 +256,24 @@ static void FN(gather)(
         }
 }
 
-/* Residuals of a block, and the planes of slopes. */
+/* Residuals of a block and the planes of slopes, either only if it is wanted. */
 static void FN(derive)(
-    const Task *task, const double *th, const double *const *logs, const double *restrict target,
-    size_t m, double *planes, double *restrict residual)
+    const Task *task, const Work *work, const double *th, const double *const *logs,
+    const double *restrict target, size_t m, int slopes, double *restrict residual)
 {
+    double *restrict value = work->value;
     if (task->law.kind == POWERS)
-        FN(powers)(&task->law, th, logs, m, task->log_target, residual, planes);
+        FN(powers)(&task->law, th, logs, m, task->log_target, slopes, value, work->planes);
     else
-        FN(broken)(&task->law, th, logs, m, task->log_target, residual, planes);
+        FN(broken)(&task->law, th, logs, m, task->log_target, value, work->planes);
+    if (!residual)
+        return;
     if (task->log_target)
         for (size_t r = 0; r < m; r++)
-            residual[r] = target[r] - FN(log)(residual[r]);
+            residual[r] = target[r] - FN(log)(value[r]);
     else
         for (size_t r = 0; r < m; r++)
-            residual[r] = target[r] - residual[r];
+            residual[r] = target[r] - value[r];
 }
 
 /* The scale of Student's t at its best: Newton on its logarithm, as StudentT.settle. */
@@ -305,13 +310,14 @@ static size_t FN(block)(
     return padded;
 }
 
-/* Residuals of all rows, one after the other. */
+/* Residuals of all rows, one after the other; of few rows the slopes too. */
 static void FN(residuals)(const Task *task, const Work *work, const double *th)
 {
     const double *logs[MOST_INPUTS], *target;
+    int few = task->n <= BLOCK;
     for (size_t k = 0; k * BLOCK < task->n; k++) {
         size_t m = FN(block)(task, work, k, logs, &target);
-        FN(derive)(task, th, logs, target, m, work->planes, work->residual + k * BLOCK);
+        FN(derive)(task, work, th, logs, target, m, few, work->residual + k * BLOCK);
     }
 }
 
@@ -338,9 +344,9 @@ static void FN(assess)(
     for (size_t k = 0; k < blocks; k++) {
         size_t begin = k * BLOCK, m = FN(block)(task, work, k, logs, &target);
         double *residual = work->residual + (settles ? begin : 0);
-        /* Of few rows the slopes stand where the first pass has left them. */
+        /* What the first pass has left stands: residuals, and the slopes of few rows. */
         if (!settles || blocks > 1)
-            FN(derive)(task, th, logs, target, m, work->planes, residual);
+            FN(derive)(task, work, th, logs, target, m, 1, settles ? NULL : residual);
         const double *w = weight + begin;
         if (begin + m > task->n) {
             memset(work->weight + m - LANES, 0, LANES * sizeof *w);

@@ -4,7 +4,7 @@
  */
 
 /* Solves by L D L' the systems of rows `from` to m of a (lower triangles) with the right sides b. */
-static void FN(solve_lanes)(
+INLINE void FN(solve_lanes)(
     double a[MOST_COLUMNS][MOST_COLUMNS][LANES], double b[MOST_COLUMNS][LANES], int from, int m,
     double x[MOST_COLUMNS][LANES])
 {
@@ -33,11 +33,12 @@ static void FN(solve_lanes)(
     }
 }
 
-/* The sets of one replicate: see `screen` in module.c. */
-static void FN(screen)(
-    const Sets *sets, const double *sums, const int64_t *number, double *left, double *solution)
+/* The sets of one replicate, each of m columns: the loops over them unroll where m is known. */
+INLINE void FN(screen_of)(
+    int m, const Sets *sets, const double *sums, const int64_t *number, double *left,
+    double *solution)
 {
-    int m = sets->columns, from = sets->floored && m > 1;
+    int from = sets->floored && m > 1;
     double whole = sums[sets->square];
     for (size_t begin = 0; begin < sets->count; begin += LANES) {
         double a[MOST_COLUMNS][MOST_COLUMNS][LANES], b[MOST_COLUMNS][LANES];
@@ -77,5 +78,17 @@ static void FN(screen)(
             }
             left[begin + l] = positive || !sets->positive ? whole - explained : INFINITY;
         }
+    }
+}
+
+/* The sets of one replicate: see `screen` in module.c. */
+static void FN(screen)(
+    const Sets *sets, const double *sums, const int64_t *number, double *left, double *solution)
+{
+    switch (sets->columns) {
+    case 2: FN(screen_of)(2, sets, sums, number, left, solution); break;
+    case 3: FN(screen_of)(3, sets, sums, number, left, solution); break;
+    case 4: FN(screen_of)(4, sets, sums, number, left, solution); break;
+    default: FN(screen_of)(sets->columns, sets, sums, number, left, solution);
     }
 }

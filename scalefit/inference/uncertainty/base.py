@@ -175,15 +175,13 @@ class Refit:
         fit, method = self.fit, self.method
         if isinstance(method, OwnRefits):
             return fit.minima
-        some = scouts(method.count(fit.runs))
-        weight = [method.weights(fit.runs, self.seed, k, k + 1) for k in some]
-        return scouted(
-            fit.problem,
-            fit.objective,
-            fit.runs,
-            np.concatenate(weight) * fit.runs.weight,
-            fit.minima,
-        )
+
+        def weigh() -> Array:
+            some = scouts(method.count(fit.runs))
+            each = [method.weights(fit.runs, self.seed, k, k + 1) for k in some]
+            return np.asarray(np.concatenate(each) * fit.runs.weight)
+
+        return scouted(fit.problem, fit.objective, fit.runs, weigh, fit.minima)
 
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from a search of its own."""

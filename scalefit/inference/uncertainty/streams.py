@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
+from scalefit.inference.native import NATIVE
 
 Words = NDArray[np.uint64]
 _BLOCK = 4  # words that one value of Philox's counter gives
@@ -31,10 +32,52 @@ def words(seed: int, use: int, start: int, stop: int, each: int) -> Words:
     Source: Philox4x64-10, Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
     """
     blocks = -(-each // _BLOCK)
-    stream = np.random.Philox(np.random.SeedSequence(entropy=seed, spawn_key=(use,)))
-    stream.advance(start * blocks)
-    raw = stream.random_raw((stop - start) * blocks * _BLOCK)
-    return np.asarray(raw).reshape(stop - start, blocks * _BLOCK)[:, :each]
+    raw = _raw(seed, use, start * blocks, (stop - start) * blocks)
+    return raw.reshape(stop - start, blocks * _BLOCK)[:, :each]
+
+
+def _raw(seed: int, use: int, first: int, count: int) -> Words:
+    """The words of some counters in order; NumPy's, without what its random numbers load."""
+    if NATIVE is None or seed < 0:
+        stream = np.random.Philox(np.random.SeedSequence(entropy=seed, spawn_key=(use,)))
+        stream.advance(first)
+        return np.asarray(stream.random_raw(count * _BLOCK))
+    found = np.empty(count * _BLOCK, dtype=np.uint64)
+    NATIVE.philox(_key(seed, use), first + 1, found)
+    return found
+
+
+def _key(seed: int, use: int) -> Words:
+    """The key that NumPy's SeedSequence makes of a seed of 0 or more.
+
+    Source: O'Neill 2015, Developing a seed_seq alternative; as numpy.random.SeedSequence has it.
+    """
+    most = 0xFFFFFFFF
+    entropy = [seed >> 32 * k & most for k in range(max(4, -(-seed.bit_length() // 32)))]
+    factor = 0x43B0D7E5
+
+    def hashed(value: int, step: int = 0x931E8875) -> int:
+        nonlocal factor
+        value ^= factor
+        factor = factor * step & most
+        value = value * factor & most
+        return value ^ value >> 16
+
+    def mixed(x: int, y: int) -> int:
+        value = 0xCA01F9DD * x - 0x4973F715 * y & most
+        return value ^ value >> 16
+
+    pool = [hashed(word) for word in entropy[:4]]
+    for source in range(4):
+        for at in range(4):
+            if source != at:
+                pool[at] = mixed(pool[at], hashed(pool[source]))
+    for word in (*entropy[4:], use):
+        for at in range(4):
+            pool[at] = mixed(pool[at], hashed(word))
+    factor = 0x8B51F9DD
+    low = [hashed(word, 0x58F38DED) for word in pool]
+    return np.array([low[0] | low[1] << 32, low[2] | low[3] << 32], dtype=np.uint64)
 
 
 def below(bound: int, drawn: Words) -> IntArray:
