@@ -16,6 +16,7 @@ from benchmarks.data import ROOT
 from benchmarks.kept import Kept
 from benchmarks.plan import Plan
 from benchmarks.works import broken, chinchilla, large, small
+from scalefit.inference.native import engine
 
 WORKS = {
     "refits": chinchilla.refits,
@@ -36,6 +37,7 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
         + ", ".join(f"{name} {number}" for name, number in found.items())
+        + (", NumPy alone" if engine() == "NumPy" else f", compiled part with {engine()}")
     )
 
 

@@ -1,8 +1,7 @@
 """Very many rows: nanoseconds per row-evaluation beside the floor, and memory beside the columns.
 
 Called as SCRIPT ROWS OBJECTIVE. The floor is what two exponentials, a logarithm and a division
-cost per double in this very process, in pieces that fit the cache; beside it stand the sums of
-products that the curvatures are, alone.
+cost per double in this very process, in pieces that fit the cache.
 """
 
 import json
@@ -19,17 +18,6 @@ from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import parse_objective
 from scalefit.inference.solver import solve
 from scalefit.laws import LAWS
-
-
-def products_ns(left: int, right: int) -> float:
-    """Nanoseconds per row of the small matrix products of a step, alone: best of many."""
-    a, b = np.ones((130, left, 240)), np.ones((130, right, 240))
-    best = np.inf
-    for _ in range(30):
-        begin = time.process_time_ns()
-        np.matmul(a, b.transpose(0, 2, 1))
-        best = min(best, (time.process_time_ns() - begin) / (130 * 240))
-    return best
 
 
 def resident_mb() -> float:
@@ -61,7 +49,7 @@ print(
     json.dumps(
         {
             "fit": took, "floor": floor_ns(), "row_evaluation": per, "columns": columns,
-            "products": products_ns(11, 5), "extra": peak - before, "status": found.status,
+            "extra": peak - before, "status": found.status,
             "above": float(again.value[0] - found.value) / abs(found.value), "peak": peak,
         }
     )

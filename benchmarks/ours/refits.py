@@ -1,7 +1,14 @@
-"""CSV to point, refits and quantiles by the library. Called as SCRIPT RUNS OBJECTIVE REFITS."""
+"""CSV to point, refits and quantiles. Called as SCRIPT RUNS OBJECTIVE REFITS [numpy].
+
+With the last word the compiled part is left alone, as where it is not built.
+"""
 
 import json
+import os
 import sys
+
+if sys.argv[4:] == ["numpy"]:
+    os.environ["SCALEFIT_NATIVE"] = "0"
 
 from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import parse_objective

@@ -100,6 +100,7 @@ def refits(plan: Plan) -> Block:
             "fit", path, "--law", "chinchilla", "--objective", f"huber:{DELTA:g}",
             "--interval", "bootstrap", "--draws", REFITS,
         ),
+        plan.ours("refits", path, f"huber:{DELTA:g}", REFITS, "numpy"),
     ]  # fmt: skip
     taken: list[list[Took]] = [[] for _ in ours]
     theirs: dict[str, tuple[list[Took], int, float, float]] = {}
@@ -109,10 +110,10 @@ def refits(plan: Plan) -> Block:
         *we, they = in_turn([*ours, plan.rival(script, path, counts, part, out)], plan.repeats)
         whole = [scaled(t, REFITS, "refits", part) for t in they]
         ratios = [median_ratio(whole, [t.cpu for t in each]) for each in we]
-        theirs[script] = they, part, ratios[0], ratios[-1]
+        theirs[script] = they, part, ratios[0], ratios[3]
         ends[script] = np.load(out)[1:]
         taken = [before + now for before, now in zip(taken, we, strict=True)]
-    mine, alone, bare, command = taken
+    mine, alone, bare, command, without = taken
     floor = run(plan.ours("floor")).said["floor"] * 1e-9 * evaluations
     best = np.full(REFITS, np.inf)
     values = {}
@@ -128,6 +129,11 @@ def refits(plan: Plan) -> Block:
             memory=statistics.median(t.memory for t in mine),
             above=_above(values["scalefit"], best),
             worse=_worse(values["scalefit"], best),
+        ),
+        Line(
+            "the same by NumPy alone",
+            whole=_cpu(without),
+            memory=statistics.median(t.memory for t in without),
         ),
         Line(
             "scalefit fit", whole=_cpu(command), memory=statistics.median(t.memory for t in command)

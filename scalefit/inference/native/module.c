@@ -19,12 +19,15 @@
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define INLINE static inline
+#define PREFETCH(address) ((void)(address))
 #endif
 
 enum { POWERS, BROKEN };
 enum { HUBER, STUDENT, SQUARES };
+#define BEGIN (-1.0) /* a state that none is */
 enum {
     LANES = 8,             /* doubles of the widest vector */
     BLOCK = 256,           /* rows taken together: a dozen planes of them fit a level-1 cache */

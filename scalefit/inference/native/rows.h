@@ -122,26 +122,59 @@ static void FN(broken)(
     }
 }
 
-/* Sums of w q and w q^2 with q = z^2 / (nu + z^2), z = residual * per. */
-static void FN(shares)(
-    const double *restrict residual, const double *restrict weight, size_t n, double per,
-    double nu, double *first, double *second)
+static double FN(total)(const double *restrict values, size_t n)
 {
-    double one = 0.0, two = 0.0;
+    double whole = 0.0;
     for (size_t begin = 0; begin < n; begin += SUMMED) {
         size_t end = n - begin < SUMMED ? n : begin + SUMMED;
-        double a = 0.0, b = 0.0;
-#pragma omp simd reduction(+ : a, b)
-        for (size_t r = begin; r < end; r++) {
-            double z = residual[r] * per;
-            double q = z * z;
-            q = q / (q + nu);
-            a += weight[r] * q;
-            b += weight[r] * q * q;
-        }
-        one += a, two += b;
+        double part = 0.0;
+#pragma omp simd reduction(+ : part)
+        for (size_t r = begin; r < end; r++)
+            part += values[r];
+        whole += part;
     }
-    *first = one, *second = two;
+    return whole;
+}
+
+/* Sum of weights times squares of what is at least `least` and at most `most` in size. */
+static double FN(squares)(
+    const double *restrict values, const double *restrict weight, size_t n, double least,
+    double most)
+{
+    double whole = 0.0;
+    for (size_t begin = 0; begin < n; begin += SUMMED) {
+        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+        double part = 0.0;
+#pragma omp simd reduction(+ : part)
+        for (size_t r = begin; r < end; r++) {
+            double size = fabs(values[r]);
+            size = size < least ? least : size;
+            size = size < most ? size : most;
+            part += weight[r] * size * size;
+        }
+        whole += part;
+    }
+    return whole;
+}
+
+/* Sums of w q, w q^2 and w q^3 with q = z^2 / (nu + z^2), z = residual * per. */
+static void FN(shares)(
+    const double *restrict residual, const double *restrict weight, size_t n, double per,
+    double nu, double *sums)
+{
+    sums[0] = sums[1] = sums[2] = 0.0;
+    for (size_t begin = 0; begin < n; begin += SUMMED) {
+        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+        double a = 0.0, b = 0.0, c = 0.0;
+#pragma omp simd reduction(+ : a, b, c)
+        for (size_t r = begin; r < end; r++) {
+            double z = residual[r] * per, q = z * z;
+            q = q / (q + nu);
+            double one = weight[r] * q, two = one * q;
+            a += one, b += two, c += two * q;
+        }
+        sums[0] += a, sums[1] += b, sums[2] += c;
+    }
 }
 
 /* Rows of a penalty: psi, sharp and safe as in objectives.py, each times the row's weight; adds
@@ -276,22 +309,25 @@ static void FN(derive)(
             residual[r] = target[r] - value[r];
 }
 
-/* The scale of Student's t at its best: Newton on its logarithm, as StudentT.settle. */
+/* The scale of Student's t at its best: Halley's steps of its logarithm, for the score that
+ * StudentT.settle has. A step below 3e-5 leaves an error of its cube. */
 static double FN(settle)(const Task *task, const double *weight, const double *residual, double state)
 {
-    double nu = task->goal.setting, least = task->goal.least, total = 0.0;
-    for (size_t r = 0; r < task->n; r++)
-        total += weight[r];
+    double nu = task->goal.setting, least = task->goal.least, sums[3];
+    double total = FN(total)(weight, task->n);
     double log_s = log(state > least ? state : least);
     for (int turn = 0; turn < 60; turn++) {
-        double first, second;
-        FN(shares)(residual, weight, task->n, exp(-log_s), nu, &first, &second);
-        double score = (nu + 1.0) * first - total, fall = 2.0 * (nu + 1.0) * (first - second);
+        FN(shares)(residual, weight, task->n, exp(-log_s), nu, sums);
+        double score = (nu + 1.0) * sums[0] - total, fall = 2.0 * (nu + 1.0) * (sums[0] - sums[1]);
+        double bend = 4.0 * (nu + 1.0) * (sums[0] - 3.0 * sums[1] + 2.0 * sums[2]);
         double floor = 1e-3 * total, step = score / (fall > floor ? fall : floor);
+        /* Far away the third order would lead astray. */
+        double turned = 1.0 - step * bend / (2.0 * (fall > floor ? fall : floor));
+        step /= turned < 0.5 ? 0.5 : turned > 2.0 ? 2.0 : turned;
         step = step > 2.0 ? 2.0 : step < -2.0 ? -2.0 : step;
         double next = log_s + step;
         log_s = next > log(least) ? next : log(least);
-        if (!(fabs(step) > 1e-6))
+        if (!(fabs(step) > 3e-5))
             break;
     }
     return exp(log_s);
@@ -304,6 +340,12 @@ static size_t FN(block)(
 {
     size_t begin = k * BLOCK, m = task->n - begin < BLOCK ? task->n - begin : BLOCK;
     size_t padded = (m + LANES - 1) & ~(size_t)(LANES - 1);
+    /* The next block is on its way while this one is worked on. */
+    for (size_t r = begin + BLOCK; r < begin + 2 * BLOCK && r < task->n; r += LANES) {
+        for (int i = 0; i < task->law.inputs; i++)
+            PREFETCH(task->logs[i] + r);
+        PREFETCH(task->target + r);
+    }
     for (int i = 0; i < task->law.inputs; i++)
         logs[i] = padded == m ? task->logs[i] + begin : work->tail + (size_t)(i + 1) * BLOCK;
     *target = padded == m ? task->target + begin : work->tail;
@@ -321,7 +363,8 @@ static void FN(residuals)(const Task *task, const Work *work, const double *th)
     }
 }
 
-/* The objective of one problem, and its sums: see `assess` in module.c. */
+/* The objective of one problem, and its sums: see `assess` in module.c. The state BEGIN stands for
+ * the scale that a likelihood begins with. */
 static void FN(assess)(
     const Task *task, const Work *work, const double *th, const double *weight, double state,
     Standing *found)
@@ -336,6 +379,10 @@ static void FN(assess)(
             plane[task->law.slot[i]] = work->planes + (size_t)i * BLOCK;
     if (settles) {
         FN(residuals)(task, work, th);
+        if (state == BEGIN) {
+            double squares = FN(squares)(work->residual, weight, task->n, 0.0, 1e100);
+            state = sqrt(squares / FN(total)(weight, task->n));
+        }
         state = FN(settle)(task, weight, work->residual, state);
     }
     double *whole = work->sums, *part = work->sums + count, some = 0.0;

@@ -8,14 +8,19 @@ static double FN(clipped)(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-static void FN(assess_at)(
-    const Search *search, const double *u, const double *weight, double state, Standing *found)
+static void FN(theta_of)(const Search *search, const double *u, double *theta)
 {
-    double theta[MOST_PARAMETERS];
     for (int i = 0; i < search->task->law.parameters; i++)
         theta[i] = search->fixed[i];
     for (int j = 0; j < search->p; j++)
         theta[search->number[j]] = search->log[j] ? exp(u[j]) : u[j];
+}
+
+static void FN(assess_at)(
+    const Search *search, const double *u, const double *weight, double state, Standing *found)
+{
+    double theta[MOST_PARAMETERS];
+    FN(theta_of)(search, u, theta);
     FN(assess)(search->task, search->work, theta, weight, state, found);
 }
 
@@ -23,25 +28,19 @@ static void FN(assess_at)(
 static double FN(begun)(const Search *search, const double *u, const double *weight)
 {
     const Goal *goal = &search->task->goal;
-    double theta[MOST_PARAMETERS], sum = 0.0, total = 0.0;
-    if (goal->kind == SQUARES)
-        return 1.0;
-    if (goal->kind == HUBER && !search->cold)
+    double theta[MOST_PARAMETERS], sum = 0.0;
+    if (goal->kind != HUBER)
+        return goal->kind == STUDENT ? BEGIN : 1.0;
+    if (!search->cold)
         return goal->least;
-    for (int i = 0; i < search->task->law.parameters; i++)
-        theta[i] = search->fixed[i];
-    for (int j = 0; j < search->p; j++)
-        theta[search->number[j]] = search->log[j] ? exp(u[j]) : u[j];
+    FN(theta_of)(search, u, theta);
     FN(residuals)(search->task, search->work, theta);
+    const double *residual = search->work->residual;
     for (size_t r = 0; r < search->task->n; r++) {
-        double size = fabs(search->work->residual[r]);
-        if (goal->kind == HUBER)
-            sum += weight[r] * (size < 1e6 ? size : 1e6);
-        else
-            sum += weight[r] * (size < 1e100 ? size * size : 1e200);
-        total += weight[r];
+        double size = fabs(residual[r]);
+        sum += weight[r] * (size < 1e6 ? size : 1e6);
     }
-    double state = goal->kind == HUBER ? sum / total : sqrt(sum / total);
+    double state = sum / FN(total)(weight, search->task->n);
     return state > goal->least ? state : goal->least;
 }
 
@@ -160,7 +159,7 @@ static End FN(search_one)(const Search *search, double *u, const double *weight)
     Standing here = {0, 0, 0, rooms[0].gradient, rooms[0].sharp, rooms[0].safe};
     Standing there = {0, 0, 0, rooms[1].gradient, rooms[1].sharp, rooms[1].safe};
     double scale[MOST_PARAMETERS], step[MOST_PARAMETERS], trial[MOST_PARAMETERS];
-    double damping = rules->cold_damping, growth = 2.0, rows = 0.0, gain = 0.0, lost = 0.0;
+    double damping = rules->cold_damping, growth = 2.0, gain = 0.0, lost = 0.0;
     long steps = 1, stage = 0;
     for (int j = 0; j < p; j++)
         u[j] = FN(clipped)(u[j], search->low[j], search->high[j]);
@@ -174,11 +173,10 @@ static End FN(search_one)(const Search *search, double *u, const double *weight)
         lost = lost == lost ? lost * lost * lost * lost : 0.0;
         damping = FN(clipped)(lost, rules->warm_damping, rules->cold_damping);
     }
-    for (size_t r = 0; r < search->task->n; r++) {
-        double size = fabs(search->task->target[r]);
-        size = search->task->log_target && size < 1.0 ? 1.0 : size;
-        rows += weight[r] * size * size;
-    }
+    /* As `Problem.rounding`: a log near 0 is rounded as one near 1 is. */
+    double rows = FN(squares)(
+        search->task->target, weight, search->task->n, search->task->log_target ? 1.0 : 0.0,
+        INFINITY);
     double merit = FN(merit_of)(search, u, &here);
     while (isfinite(here.value)) {
         int solved = FN(next_step)(search, u, &here, scale, damping, step, &gain);
