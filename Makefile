@@ -61,3 +61,4 @@ $(BENCH_VENV)/.installed: benchmarks/rivals/requirements.txt | $(VENV)/bin/pytho
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) demo-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -f scalefit/inference/native/*.so scalefit/inference/native/*.pyd

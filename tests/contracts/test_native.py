@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -249,6 +250,32 @@ def test_random_words_are_numpys(seed, monkeypatch):
             assert np.array_equal(streams.words(seed, use, start, stop, each), ours)
 
 
+def test_ctrl_c_ends_a_search_among_very_many_rows():
+    code = (
+        "import sys, numpy as np\n"
+        "sys.path.insert(0, 'tests')\n"
+        "from simulated import example, runs_of\n"
+        "from scalefit.inference import solver\n"
+        "from scalefit.inference.objectives import Huber\n"
+        "from scalefit.inference.problem import bind\n"
+        "from scalefit.laws import LAWS\n"
+        "law = LAWS.get('chinchilla')\n"
+        "runs = runs_of(law, noise=0.02)\n"
+        "problem = bind(law, runs.take(np.zeros(2_000_000, dtype=int)), log_target=True)\n"
+        "start = np.repeat(problem.search(example(law)[None]), 10_000, axis=0)\n"
+        "weight = np.ones((1, 2_000_000))\n"
+        "print('begun', flush=True)\n"
+        "solver.solve(problem, Huber(1e-3), weight, start, cold=True)\n"  # hours, if left alone
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout.readline() == "begun\n"
+    started.send_signal(signal.SIGINT)
+    _, told = started.communicate(timeout=60)
+    assert told.rstrip().endswith("KeyboardInterrupt")
+
+
 def arguments(**changed):
     """Good arguments of `assess`, some of them changed."""
     law = LAWS.get("chinchilla")
@@ -319,6 +346,19 @@ def test_numbers_of_sums_that_are_not_there_are_refused():
         NATIVE.screen(sums, number, 3, 1e-10, 1, False, False, left[:1], None)
     with pytest.raises(ValueError, match="columns"):
         NATIVE.screen(sums, number, 3, 1e-10, 17, False, False, left, None)
+
+
+@pytest.mark.parametrize(
+    ("switch", "named"), [("0", "NumPy"), ("1", NATIVE.instructions()[0] if NATIVE else "")]
+)
+def test_a_report_names_what_computed_it(switch, named, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "scalefit", "report", "data/chinchilla-subset/runs.csv", "--law",
+         "chinchilla", "-o", tmp_path / "report"],
+        capture_output=True, check=True, env={**os.environ, "SCALEFIT_NATIVE": switch},
+    )  # fmt: skip
+    told = json.loads((tmp_path / "report" / "manifest.json").read_text())
+    assert told["engine"] == named
 
 
 def test_a_whole_fit_says_the_same_either_way(tmp_path):

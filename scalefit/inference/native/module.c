@@ -33,6 +33,7 @@ enum {
     BLOCK = 256,           /* rows taken together: a dozen planes of them fit a level-1 cache */
     GROUPED = 64,          /* blocks whose sums are added up before the whole: less rounding */
     SUMMED = 16384,        /* rows of one partial sum, likewise */
+    PATIENCE = 1 << 24,    /* rows after which signals are asked for: a tenth of a second */
     MOST_PARAMETERS = 32,
     MOST_INPUTS = 8,
     MOST_BREAKS = 10,
@@ -107,7 +108,18 @@ typedef struct {
     int cold;
     double tolerance;
     long limit;
+    size_t *looked; /* rows looked at since signals were asked for */
+    int *stopped;   /* whether one of them, such as Ctrl-C, ends the work */
 } Search;
+
+/* Whether a signal asks for an end; the error is then set. */
+static int interrupted(void)
+{
+    PyGILState_STATE held = PyGILState_Ensure();
+    int stop = PyErr_CheckSignals() < 0;
+    PyGILState_Release(held);
+    return stop;
+}
 
 typedef struct {
     double gradient[MOST_PARAMETERS];
@@ -440,8 +452,8 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     Py_buffer view[VIEWS];
     Task task;
     Work work;
-    size_t apart;
-    int done = 0;
+    size_t apart, looked = 0;
+    int done = 0, stopped = 0;
     memset(view, 0, sizeof view);
     if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("21 arguments were expected"), NULL;
@@ -469,7 +481,7 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         .task = &task, .rules = view[RULED].buf, .work = &work,
         .low = view[LOW].buf, .high = view[HIGH].buf, .fixed = view[FIXED].buf,
         .log = view[LOG].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
-        .tolerance = tolerance, .limit = limit,
+        .tolerance = tolerance, .limit = limit, .looked = &looked, .stopped = &stopped,
     };
     for (int i = 0; i < task.law.parameters; i++)
         if (task.law.slot[i] >= 0)
@@ -483,7 +495,7 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     int room;
     Py_BEGIN_ALLOW_THREADS
     room = allot(&work, &task);
-    for (Py_ssize_t b = 0; room && b < batch; b++) {
+    for (Py_ssize_t b = 0; room && b < batch && !stopped; b++) {
         End end = instructions()->search(&search, u + b * p, weight + (size_t)b * apart);
         value[b] = end.value, state[b] = end.state;
         converged[b] = (unsigned char)end.converged, steps[b] = end.steps;
@@ -491,11 +503,9 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     if (room)
         free(work.planes);
     Py_END_ALLOW_THREADS
-    if (!room) {
+    if (!room)
         PyErr_NoMemory();
-        goto end;
-    }
-    done = 1;
+    done = room && !stopped;
 end:
     release(view, VIEWS);
     if (!done)

@@ -21,6 +21,11 @@ static void FN(assess_at)(
 {
     double theta[MOST_PARAMETERS];
     FN(theta_of)(search, u, theta);
+    *search->looked += search->task->n;
+    if (*search->looked > PATIENCE) {
+        *search->looked = 0;
+        *search->stopped |= interrupted();
+    }
     FN(assess)(search->task, search->work, theta, weight, state, found);
 }
 
@@ -178,7 +183,7 @@ static End FN(search_one)(const Search *search, double *u, const double *weight)
         search->task->target, weight, search->task->n, search->task->log_target ? 1.0 : 0.0,
         INFINITY);
     double merit = FN(merit_of)(search, u, &here);
-    while (isfinite(here.value)) {
+    while (isfinite(here.value) && !*search->stopped) {
         int solved = FN(next_step)(search, u, &here, scale, damping, step, &gain);
         double rounding = FN(rounding_of)(goal, here.state, rows), size = here.size;
         int last = FN(tightened)(goal, here.state) == here.state;
@@ -237,7 +242,7 @@ static End FN(search_one)(const Search *search, double *u, const double *weight)
         if ((stuck && last) || steps >= search->limit)
             break;
     }
-    if (!converged && merit < here.value) {
+    if (!converged && merit < here.value && !*search->stopped) {
         /* To where the parameters that the target is linear in have followed. */
         FN(following)(search, u, &here, step);
         for (int j = 0; j < p; j++)
