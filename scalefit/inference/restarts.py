@@ -18,11 +18,12 @@ import numpy as np
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.sorting import distinct
 from scalefit.inference.problem import Problem
-from scalefit.inference.solver import Solution, solve
+from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
 _ENTRIES = 1 << 14  # systems solved together
+_TOGETHER = 1 << 22  # weights of rows, each replicate's repeated for all its starts
 _BASINS = 4  # of a replicate's own
 # Survivors of each round of a replicate's search, and the evaluations it gives.
 _ROUNDS = ((8, 8), (1, 40))
@@ -236,15 +237,21 @@ def _from(problem: Problem, objective: Any, weight: Array, u: Array) -> Solution
 
 def _all_from(problem: Problem, objective: Any, weight: Array, u: Array, limit: int) -> Solution:
     """Each replicate solved from all of its rows of u, shape (B, k, p)."""
-    return solve(
-        problem,
-        objective,
-        np.repeat(weight, u.shape[1], axis=0),
-        u.reshape(-1, problem.p),
-        cold=False,
-        tolerance=_CLOSE,
-        limit=limit,
-    )
+    each = u.shape[1]
+    some = max(1, _TOGETHER // (each * problem.n))
+    parts = [
+        solve(
+            problem,
+            objective,
+            np.repeat(weight[begin : begin + some], each, axis=0),
+            u[begin : begin + some].reshape(-1, problem.p),
+            cold=False,
+            tolerance=_CLOSE,
+            limit=limit,
+        )
+        for begin in range(0, len(u), some)
+    ]
+    return joined(parts)
 
 
 def _better(ends: Solution, at: IntArray, others: Solution) -> Solution:
