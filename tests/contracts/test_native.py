@@ -191,10 +191,14 @@ def test_the_least_in_a_box_agrees():
         np.testing.assert_allclose(found, other, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("floor", [True, False])
 @pytest.mark.parametrize("name", ["power-floor", "chinchilla", "broken-power", "broken-power-2"])
-def test_screened_starts_agree(name, instructions, monkeypatch):
+def test_screened_starts_agree(name, floor, instructions, monkeypatch):
     law, random = LAWS.get(name), np.random.default_rng(13)
     runs = scattered(law, 30, random)
+    if not floor:  # steeper than any power of the grid: the best floor would be negative
+        loss = 5.0 - 0.2 * sum(np.log(values) for values in runs.inputs.values())
+        runs = observations(dict(runs.inputs), loss - loss.min() + 0.5)
     problem = bind(law, runs, log_target=True)
     weight = random.poisson(1.0, (4, 30)) + 0.01
     grids = screens(problem, runs)
