@@ -29,6 +29,11 @@ class NativeHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the compiled part to the wheel; leave it out where it cannot be built."""
         self._scratch = tempfile.TemporaryDirectory()
+        if version == "editable":
+            # What an earlier installation left there is of other sources.
+            for pattern in ("_native*.so", "_native*.pyd"):
+                for left in (Path(self.root) / FOLDER).glob(pattern):
+                    left.unlink()
         try:
             built = compiled(Path(self.root), Path(self._scratch.name))
         except (BaseError, CompileError, LinkError, OSError) as error:

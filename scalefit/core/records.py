@@ -1,8 +1,7 @@
 """Frozen dataclasses whose comparison, text and guard are shared code.
 
 `dataclasses` writes and compiles six functions for each frozen class, and until Python 3.13 each by
-itself: a third of what importing the library took. One of them differs between classes in more
-than its fields, the constructor; the others are the same five for all.
+itself: a third of what importing the library took. Only the constructor has to be written for each.
 """
 
 from __future__ import annotations

@@ -99,40 +99,30 @@ def solve(
         tolerance: Predicted gain, relative to the objective, at which a problem is done.
         limit: Most evaluations per problem.
     """
-    weight = np.ascontiguousarray(weight)
-    known = _compiled(problem, objective, weight, start, cold, tolerance, limit)
-    if known is not None:
-        return known
-    return _by_numpy(problem, objective, weight, start, cold, tolerance, limit)
+    task = _Task(problem, objective, np.ascontiguousarray(weight), cold, tolerance, limit)
+    known = _compiled(task, start)
+    return known if known is not None else _by_numpy(task, start)
 
 
-def _compiled(
-    problem: Problem,
-    objective: Objective,
-    weight: Array,
-    start: Array,
-    cold: bool,
-    tolerance: float,
-    limit: int,
-) -> Solution | None:
+def _compiled(task: _Task, start: Array) -> Solution | None:
     """The same by the compiled part, if that knows the law and the objective."""
-    task = compiled_task(problem, objective)
-    if NATIVE is None or task is None:
+    problem, described = task.problem, compiled_task(task.problem, task.objective)
+    if NATIVE is None or described is None:
         return None
     u, (value, state) = np.array(start, order="C"), np.empty((2, len(start)))
     converged, steps = np.empty(len(start), dtype=bool), np.empty(len(start), dtype=np.int64)
     NATIVE.solve(
-        *task,
+        *described,
         _RULES,
         problem.low,
         problem.high,
         problem.fixed,
         problem.log,
         problem.affine,
-        weight,
-        cold,
-        tolerance,
-        limit,
+        task.weight,
+        task.cold,
+        task.tolerance,
+        task.limit,
         u,
         value,
         state,
@@ -142,17 +132,9 @@ def _compiled(
     return Solution(u, value, state, converged, steps)
 
 
-def _by_numpy(
-    problem: Problem,
-    objective: Objective,
-    weight: Array,
-    start: Array,
-    cold: bool,
-    tolerance: float,
-    limit: int,
-) -> Solution:
-    task = _Task(problem, objective, weight, _LONGEST_COLD if cold else np.inf)
-    batch = _begin(task, start, cold=cold)
+def _by_numpy(task: _Task, start: Array) -> Solution:
+    objective = task.objective
+    batch = _begin(task, start)
     converged = np.zeros(len(start), dtype=bool)
     live = np.flatnonzero(np.isfinite(batch.at.value))
     while live.size:
@@ -166,7 +148,11 @@ def _by_numpy(
         # A heavily damped step gains little wherever it stands: that is no sign of a minimum.
         free = batch.damping[live] <= _LIGHT_DAMPING
         # Perfect data leave nothing but rounding, which no step can be seen to lower.
-        done = last & solved & ((free & (gain <= tolerance * size + rounding)) | (size <= rounding))
+        done = (
+            last
+            & solved
+            & ((free & (gain <= task.tolerance * size + rounding)) | (size <= rounding))
+        )
         converged[live[done]] = True
         # The last step costs no evaluation: what it leaves is the square of what it takes.
         batch.u[live[done & free]] += step[done & free]
@@ -174,7 +160,7 @@ def _by_numpy(
         batch.damping[live[~solved & ~stuck]] *= 10.0
         go = solved & ~done & ~loose & ~stuck
         _advance(task, batch, live[go], step[go], gain[go], rounding[go])
-        live = live[~(done | (stuck & last) | (batch.steps[live] >= limit))]
+        live = live[~(done | (stuck & last) | (batch.steps[live] >= task.limit))]
     _bring_back(task, batch, np.flatnonzero(~converged & (batch.merit < batch.at.value)))
     return Solution(batch.u, batch.at.value, batch.at.state, converged, batch.steps)
 
@@ -218,7 +204,14 @@ class _Task:
     problem: Problem
     objective: Objective
     weight: Array
-    longest: float
+    cold: bool
+    tolerance: float
+    limit: int
+
+    @property
+    def longest(self) -> float:
+        """What a parameter's logarithm may move in a step."""
+        return _LONGEST_COLD if self.cold else np.inf
 
     def share(self, at: IntArray | slice) -> Array:
         """Weights of the problems `at`."""
@@ -238,7 +231,7 @@ class _Task:
         return assess(self.problem, self.objective, u, self.share(at), state)
 
 
-def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
+def _begin(task: _Task, start: Array) -> _Batch:
     """The batch at its starts; a start that is not sound has no finite value."""
     u = np.clip(start, task.problem.low, task.problem.high)
     size = max(1, _BEGIN // task.problem.n)
@@ -246,10 +239,10 @@ def _begin(task: _Task, start: Array, *, cold: bool) -> _Batch:
     for i in range(0, len(u), size):
         part = slice(i, i + size)
         residual = task.problem.residual(u[part])
-        states.append(task.objective.begin(residual, task.share(part), cold=cold))
+        states.append(task.objective.begin(residual, task.share(part), cold=task.cold))
     at = task.assess(u, slice(None), np.concatenate(states))
     scale = np.diagonal(at.safe, axis1=1, axis2=2).copy()
-    if cold:
+    if task.cold:
         damping = np.full(len(u), _DAMPING_COLD)
     else:
         # Where few rows have a curvature, as near an L1 fit, Newton's step leaves what it knows.

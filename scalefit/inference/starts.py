@@ -366,8 +366,7 @@ class Screen:
     @cached_property
     def _entries_left(self) -> IntArray:
         """Those of every set, without the columns that all of them have."""
-        apart = slice(None) if self.positive or self._apart.all() else self._apart
-        return self._entries(self.place.T[apart])
+        return self._entries(self.place.T if self.positive else self.place.T[self._apart])
 
     def _solved(self, sums: Array, number: IntArray, x: Array | None) -> Array:
         """What sets leave of the weighted squares, (B, K); their solutions into x, (m, B, K).

@@ -224,9 +224,8 @@ def test_searches_end_alike(name, objective, instructions):
     weight = random.poisson(1.0, (6, runs.n)) + 0.01
     for cold in (False, True):
         for limit in (5, 300):
-            keys = {"cold": cold, "tolerance": 1e-12, "limit": limit}
-            one = solver._compiled(problem, objective, weight, begin, **keys)
-            other = solver._by_numpy(problem, objective, weight, begin, **keys)
+            task = solver._Task(problem, objective, weight, cold, 1e-12, limit)
+            one, other = solver._compiled(task, begin), solver._by_numpy(task, begin)
             size = np.abs(other.value) + runs.n * (objective.name == "t")
             if limit == 5:
                 np.testing.assert_allclose(one.u, other.u, rtol=1e-4, atol=1e-6)

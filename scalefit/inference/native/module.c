@@ -236,11 +236,15 @@ static int numbers_of(
 #define BOOLS "?"
 #define UNSIGNED "LQ"
 
-static void release(Py_buffer *views, int count)
+/* Gives back what was looked at; None, or no object where the work was not done. */
+static PyObject *ended(Py_buffer *views, int count, int done)
 {
     for (int i = 0; i < count; i++)
         if (views[i].obj)
             PyBuffer_Release(views + i);
+    if (!done)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 /* Reads whole numbers, each within its range, from the description of a law. */
@@ -432,10 +436,7 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     }
     done = 1;
 end:
-    release(view, VIEWS);
-    if (!done)
-        return NULL;
-    Py_RETURN_NONE;
+    return ended(view, VIEWS, done);
 }
 
 PyDoc_STRVAR(
@@ -507,10 +508,7 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         PyErr_NoMemory();
     done = room && !stopped;
 end:
-    release(view, VIEWS);
-    if (!done)
-        return NULL;
-    Py_RETURN_NONE;
+    return ended(view, VIEWS, done);
 }
 
 PyDoc_STRVAR(
@@ -555,10 +553,7 @@ static PyObject *least_in_box(PyObject *module, PyObject *const *args, Py_ssize_
     Py_END_ALLOW_THREADS
     done = 1;
 end:
-    release(view, VIEWS);
-    if (!done)
-        return NULL;
-    Py_RETURN_NONE;
+    return ended(view, VIEWS, done);
 }
 
 PyDoc_STRVAR(
@@ -622,10 +617,7 @@ static PyObject *screen(PyObject *module, PyObject *const *args, Py_ssize_t narg
     Py_END_ALLOW_THREADS
     done = 1;
 end:
-    release(view, VIEWS);
-    if (!done)
-        return NULL;
-    Py_RETURN_NONE;
+    return ended(view, VIEWS, done);
 }
 
 /* The high and low half of a product. */
@@ -660,8 +652,9 @@ static PyObject *philox(PyObject *module, PyObject *const *args, Py_ssize_t narg
         return NULL;
     if (!numbers_of(args[0], view, UNSIGNED, 2, 0) ||
         !numbers_of(args[2], view + 1, UNSIGNED, -1, 1) || view[1].len % 32) {
-        release(view, 2);
-        return PyErr_Occurred() ? NULL : (refuse("four words for each counter"), NULL);
+        if (!PyErr_Occurred())
+            refuse("four words for each counter");
+        return ended(view, 2, 0);
     }
     const uint64_t *key = view[0].buf;
     uint64_t *words = view[1].buf;
@@ -677,8 +670,7 @@ static PyObject *philox(PyObject *module, PyObject *const *args, Py_ssize_t narg
         }
         memcpy(words, c, sizeof c);
     }
-    release(view, 2);
-    Py_RETURN_NONE;
+    return ended(view, 2, 1);
 }
 
 PyDoc_STRVAR(
