@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from scalefit.core.errors import ConfigError, InputError, nearest
 from scalefit.core.numbers import parse_human, shown
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 
 _MOST_BYTES = 64 * 1024
 _MOST_DOTS = 64

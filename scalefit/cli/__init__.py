@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from scalefit.cli.options import (
     shares_table_options,
 )
 from scalefit.core.errors import GateFailed, InputError, ScalefitError
+from scalefit.core.records import replace
 
 _ALL_DOUBTS = "--strict=warning,refusal"
 

@@ -3,7 +3,6 @@
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import parse_human
+from scalefit.core.records import replace
 
 if TYPE_CHECKING:
     from scalefit.config import LawChoice, Settings

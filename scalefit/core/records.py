@@ -1,19 +1,19 @@
-"""Frozen dataclasses whose comparison, text and guard are shared code.
+"""Frozen dataclasses that cost next to nothing until they are used.
 
-`dataclasses` writes and compiles six functions for each frozen class, and until Python 3.13 each by
-itself: a third of what importing the library took. Only the constructor has to be written for each.
+`dataclasses` reads the annotations of each class and writes, compiles and runs functions for it: a
+third of what importing the library took. Here constructor, comparison, text and guard are shared
+code, and what `dataclasses` itself asks of a class is made when somebody asks.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import FrozenInstanceError
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "names_of", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, replace
 else:
 
     def dataclass(
@@ -23,8 +23,12 @@ else:
 
         def made(cls: Any) -> Any:
             if not frozen:
-                return dataclasses.dataclass(cls, eq=eq, repr=repr)
-            shared = {"__setattr__": _set_once, "__delattr__": _refuse}
+                import dataclasses
+
+                cls = dataclasses.dataclass(cls, eq=eq, repr=repr)
+                cls.__record__ = dict.fromkeys(cls.__dataclass_fields__)
+                return cls
+            shared = {"__init__": _fill, "__setattr__": _set_once, "__delattr__": _refuse}
             if eq:
                 shared |= {"__eq__": _equal, "__hash__": _hash}
             if repr:
@@ -32,28 +36,133 @@ else:
             for name, function in shared.items():
                 if name not in vars(cls):
                     setattr(cls, name, function)
-            found = dataclasses.dataclass(cls, eq=False, repr=False)
-            found.__record_fields__ = frozenset(field.name for field in dataclasses.fields(found))
-            return found
+            for name, make in _LATER.items():
+                setattr(cls, name, _Later(cls, name, make))
+            return cls
 
         return made if cls is None else made(cls)
 
+    def replace(record: Any, /, **changes: Any) -> Any:
+        """As `dataclasses.replace`."""
+        held = record.__dict__
+        return type(record)(**{name: held[name] for name in names_of(record)} | changes)
 
-def _values(record: Any) -> tuple[Any, ...]:
-    return tuple(
-        getattr(record, field.name) for field in dataclasses.fields(record) if field.compare
-    )
+
+def names_of(record: Any) -> tuple[str, ...]:
+    """Names of the fields of a record or of its class, in order."""
+    return tuple(record.__record__)
+
+
+class _Later:
+    """Stands in a class for what is made when somebody asks."""
+
+    def __init__(self, cls: type, name: str, make: Any) -> None:
+        self.cls, self.name, self.make = cls, name, make
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        with _making:
+            if vars(self.cls)[self.name] is self:
+                made = self.make(self.cls)
+                setattr(self.cls, self.name, made)
+        return getattr(owner, self.name)
+
+
+_making = RLock()  # a class is made after those it derives from
+_NONE: Any = object()
+
+
+def _record(cls: Any) -> dict[str, tuple[Any, Any]]:
+    """Each field's default, or _NONE, and what makes one, or None."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for base in cls.__mro__[:0:-1]:
+        if "__record__" in vars(base):
+            found |= base.__record__
+    for name, annotation in cls.__annotations__.items():
+        if str(annotation).removeprefix("typing.").startswith("ClassVar"):
+            continue
+        default, factory = vars(cls).get(name, _NONE), None
+        if type(default).__module__ == "dataclasses":
+            from dataclasses import MISSING
+
+            default, factory = (
+                none if value is MISSING else value
+                for value, none in ((default.default, _NONE), (default.default_factory, None))
+            )
+        found[name] = default, factory
+    return found
+
+
+def _fields(cls: Any) -> Any:
+    import dataclasses
+
+    _ = cls.__record__  # before the defaults leave the class
+    del cls.__dataclass_fields__
+    dataclasses.dataclass(cls, init=False, eq=False, repr=False)
+    return cls.__dataclass_fields__
+
+
+def _signature(cls: Any) -> Any:
+    from inspect import Parameter, Signature, signature
+
+    if vars(cls)["__init__"] is not _fill:
+        whole = signature(cls.__init__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+    parameters = [
+        Parameter(
+            name,
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=Parameter.empty if default is _NONE and factory is None else default,
+            annotation=cls.__annotations__.get(name, Parameter.empty),
+        )
+        for name, (default, factory) in cls.__record__.items()
+    ]
+    return Signature(parameters)
+
+
+_LATER = {"__record__": _record, "__dataclass_fields__": _fields, "__signature__": _signature}
+
+
+def _fill(self: Any, *args: Any, **kwargs: Any) -> None:
+    """The constructor: a value for each field, by place or by name, or its default."""
+    fields, values = self.__record__, self.__dict__
+    if len(args) > len(fields):
+        raise TypeError(f"{type(self).__name__} takes {len(fields)} values, not {len(args)}")
+    values.update(zip(fields, args, strict=False))
+    for name in kwargs:
+        if name in values or name not in fields:
+            wrong = "is given twice" if name in fields else "is no field"
+            raise TypeError(f"{type(self).__name__}: {name!r} {wrong}")
+    values.update(kwargs)
+    if len(values) < len(fields):
+        for name, (default, factory) in fields.items():
+            if name not in values:
+                if default is _NONE and factory is None:
+                    raise TypeError(f"{type(self).__name__}: {name!r} is missing")
+                values[name] = factory() if factory else default
+    begin = getattr(self, "__post_init__", None)
+    if begin:
+        begin()
 
 
 def _set_once(self: Any, name: str, value: Any) -> None:
-    """What the constructor does, and nobody after it."""
-    if name in self.__dict__ or name not in self.__record_fields__:
+    """What a constructor may do, and nobody after it."""
+    from dataclasses import FrozenInstanceError
+
+    if name in self.__dict__ or name not in self.__record__:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
     self.__dict__[name] = value
 
 
 def _refuse(self: Any, name: str) -> None:
+    from dataclasses import FrozenInstanceError
+
     raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _values(record: Any) -> tuple[Any, ...]:
+    from dataclasses import fields
+
+    return tuple(getattr(record, field.name) for field in fields(record) if field.compare)
 
 
 def _equal(self: Any, other: object) -> Any:
@@ -65,6 +174,7 @@ def _hash(self: Any) -> int:
 
 
 def _text(self: Any) -> str:
-    fields = (f for f in dataclasses.fields(self) if f.repr)
-    inside = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields)
-    return f"{self.__class__.__qualname__}({inside})"
+    from dataclasses import fields
+
+    inside = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr)
+    return f"{self.__class__.__qualname__}({', '.join(inside)})"

@@ -7,12 +7,12 @@ Source: Buckland, Burnham & Augustin 1997, Biometrics 53(2); variance as within 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
+from scalefit.core.records import replace
 from scalefit.core.tails import t_quantile
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.forecasts import LawError

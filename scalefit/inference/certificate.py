@@ -40,6 +40,7 @@ _STEP = 1e-30
 _ONE_CURVE = 1e-9
 _ONE_COLUMN_TWICE = 1e10
 _CURVED_ROWS = 20_000
+_TOGETHER = 1 << 14  # complex numbers in one array: a handful of them fit a level-2 cache
 _PERFECT = 1e-8  # losses are float32 at best: runs this close to a law were computed from it
 
 
@@ -225,21 +226,23 @@ def complex_jacobian(problem: Problem, u: Array) -> Array:
 
     Source: Squire & Trapp 1998, SIAM Review 40(1).
     """
-    rows = []
-    for k in range(problem.p):
-        moved = u.astype(complex)
-        moved[k] += _STEP * 1j
-        rows.append(_prediction(problem, moved).imag / _STEP)
-    return np.array(rows)
+    return np.asarray(complex_jacobians(problem, u[None])[0])
 
 
-def _prediction(problem: Problem, u: Any) -> Any:
-    """Prediction of the target at a search vector, real or complex, shape (n,)."""
-    theta = problem.fixed.astype(u.dtype)
-    theta[list(problem.free)] = np.where(problem.log, np.exp(np.where(problem.log, u, 0)), u)
+def complex_jacobians(problem: Problem, u: Array) -> Array:
+    """The same at each row of u, shape (B, p, n)."""
+    moved = u[:, None] + _STEP * 1j * np.eye(problem.p)
+    slopes = _predictions(problem, moved.reshape(-1, problem.p)).imag / _STEP
+    return np.asarray(slopes.reshape(len(u), problem.p, problem.n))
+
+
+def _predictions(problem: Problem, u: Any) -> Any:
+    """Predictions of the target, shape (B, n), at search vectors (B, p), real or complex."""
+    theta = np.repeat(problem.fixed[None].astype(u.dtype), len(u), axis=0)
+    theta[:, list(problem.free)] = np.where(problem.log, np.exp(np.where(problem.log, u, 0)), u)
     with np.errstate(all="ignore"):
-        value = problem.law.predict(theta[None], problem.inputs)[0]
-        value = np.broadcast_to(value, (problem.n,))
+        value = problem.law.predict(theta, problem.inputs)
+        value = np.broadcast_to(value, (len(u), problem.n))
         return np.log(value) if problem.log_target else value
 
 
@@ -247,7 +250,7 @@ def _residual(problem: Problem, u: Array) -> Array:
     found = np.empty(problem.n)
     for some in slices(problem.n):
         part = problem.rows(some)
-        found[some] = part.target - _prediction(part, u.astype(float))
+        found[some] = part.target - _predictions(part, u[None])[0]
     return found
 
 
@@ -313,23 +316,25 @@ def _curvature(
     share = max(1, problem.n // _CURVED_ROWS)
     some = problem.rows(slice(None, None, share))
 
-    def gradient(v: Array) -> Array:
-        score = _score(objective, _residual(some, v), scale)
-        return np.asarray(
-            -share * (complex_jacobian(some, v)[at] * some.weight * score).sum(axis=1)
-        )
+    def gradients(v: Array) -> Array:
+        score = _score(objective, some.target - _predictions(some, v), scale)
+        slopes = complex_jacobians(some, v)[:, at]
+        return np.asarray(-share * (slopes * (some.weight * score)[:, None]).sum(axis=2))
+
+    def all_gradients(v: Array) -> Array:
+        each = max(1, _TOGETHER // (problem.p * some.n))
+        return np.concatenate([gradients(v[i : i + each]) for i in range(0, len(v), each)])
 
     here = sums.slope[at]
-    hessian = np.empty((at.size, at.size))
     spread = np.sqrt((sums.rotated[at] ** 2).sum(axis=1))
+    steps = np.empty(at.size)
     for column, k in enumerate(at):
         step = 1e-4 * scale / max(float(spread[column]), 1e-300) * math.sqrt(problem.n)
         step = min(step, 1e-4 * max(abs(float(u[k])), 1.0)) if np.isfinite(step) else 1e-6
-        step = max(step, 1e-9 * max(abs(float(u[k])), 1.0))
-        up, down = u.copy(), u.copy()
-        up[k] += step
-        down[k] -= step
-        hessian[:, column] = (gradient(up) - gradient(down)) / (2 * step)
+        steps[column] = max(step, 1e-9 * max(abs(float(u[k])), 1.0))
+    moves = steps[:, None] * np.eye(problem.p)[at]
+    up, down = all_gradients(u + moves), all_gradients(u - moves)
+    hessian = ((up - down) / (2 * steps)[:, None]).T
     hessian = (hessian + hessian.T) / 2
     norm = np.sqrt(np.abs(np.diag(hessian)))
     if not np.isfinite(hessian).all() or (norm == 0).any():
@@ -381,7 +386,13 @@ def _agreement(
     )
     gap = (values - best) / max(size, 1e-300)
     # On perfect data objectives differ by rounding alone; there one curve is one answer.
-    apart = np.array([_apart(problem.residual(v[None]), here) for v in ends.u])
+    each = max(1, _TOGETHER // problem.n)
+    apart = np.concatenate(
+        [
+            np.abs(problem.residual(ends.u[i : i + each]) - here).max(axis=1)
+            for i in range(0, len(ends.u), each)
+        ]
+    )
     gap = np.where(apart <= _ONE_CURVE, 0.0, gap)
     agree = int((gap <= 1e-6).sum())
     noise = float(np.linalg.norm(here)) / math.sqrt(problem.n) + 1e-12

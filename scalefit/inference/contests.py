@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import solve
 from scalefit.inference.uncertainty.targets import fitted_target, refit_to_targets

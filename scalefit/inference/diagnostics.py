@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.numbers import apart, human
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
 from scalefit.inference.allocation import on_one_line

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.core.sorting import distinct, median
 from scalefit.core.tails import f_tail
 from scalefit.inference import doubts

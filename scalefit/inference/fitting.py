@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from scalefit.core.errors import InputError, UnknownName
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, names_of, replace
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import median
 from scalefit.inference.blocks import dot, sum_over
@@ -533,7 +532,7 @@ def parse_objective(text: str) -> Any:
     """
     name, _, setting = text.partition(":")
     kind = OBJECTIVES.get(name)
-    names = [f.name for f in fields(kind)]
+    names = names_of(kind)
     if not setting:
         return kind()
     if not names:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.broken import Broken, broken_of
 from scalefit.inference.powers import Powers, powers_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import replace
 from scalefit.inference.fitting import Fit
 from scalefit.inference.objectives import Gaussian
 from scalefit.inference.solver import solve

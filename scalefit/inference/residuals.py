@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.core.sorting import median
 from scalefit.core.tails import chi_square_tail, f_tail, normal_tail
 from scalefit.inference.fitting import Fit

@@ -10,19 +10,19 @@ resamples end in is found out by thorough searches of some replicates, and tried
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.records import names_of
 from scalefit.core.sorting import distinct
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
-_ENTRIES = 1 << 14  # systems solved together
+_ENTRIES = 1 << 16  # systems solved together
 _TOGETHER = 1 << 22  # weights of rows, each replicate's repeated for all its starts
 _BASINS = 4  # of a replicate's own
 # Survivors of each round of a replicate's search, and the evaluations it gives.
@@ -299,5 +299,5 @@ def _halved(problem: Problem, objective: Any, weight: Array, u: Array) -> Soluti
 
 
 def _put(ends: Solution, at: IntArray, others: Solution) -> None:
-    for field in fields(Solution):
-        getattr(ends, field.name)[at] = getattr(others, field.name)
+    for name in names_of(Solution):
+        getattr(ends, name)[at] = getattr(others, name)

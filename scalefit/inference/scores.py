@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, names_of
 from scalefit.core.sorting import distinct
 from scalefit.inference.fitting import Fit
 from scalefit.inference.forecasts import Forecasts, budgets, fits_below, spread_below
@@ -78,7 +77,7 @@ def score_by_distance(told: Forecasts, level: float) -> dict[str, Score]:
 
 
 def _taken(told: Forecasts, chosen: NDArray[np.bool_]) -> Forecasts:
-    return Forecasts(**{f.name: getattr(told, f.name)[chosen] for f in fields(Forecasts)})
+    return Forecasts(**{name: getattr(told, name)[chosen] for name in names_of(Forecasts)})
 
 
 def crps_normal(error: Array, sd: Array) -> Array:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.fitting import Fit
 from scalefit.inference.headlines import Headline
 from scalefit.inference.objectives import Gaussian, Huber, StudentT

@@ -16,14 +16,13 @@ Huber & Ronchetti 2009, section 7.8: Newton's where it is safe, the majoriser's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, names_of
 from scalefit.inference.blocks import slices, triangle
 from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Objective
@@ -73,7 +72,7 @@ class Solution:
 
     def take(self, chosen: IntArray | _BoolArray) -> Solution:
         """Those of some problems."""
-        return Solution(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Solution(*(getattr(self, name)[chosen] for name in names_of(self)))
 
 
 @np.errstate(all="ignore")  # what is not finite is judged as such
@@ -168,7 +167,7 @@ def _by_numpy(task: _Task, start: Array) -> Solution:
 def joined(parts: Sequence[Solution]) -> Solution:
     """The solutions of several batches as those of one."""
     return Solution(
-        *(np.concatenate([getattr(s, f.name) for s in parts]) for f in fields(Solution))
+        *(np.concatenate([getattr(s, name) for s in parts]) for name in names_of(Solution))
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from scalefit.core.observations import Array
+from scalefit.core.records import replace
 from scalefit.core.sorting import distinct
 from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, off_middle, on_one_line
 from scalefit.inference.fitting import Fit

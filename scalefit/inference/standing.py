@@ -6,14 +6,13 @@ make a large array; each problem's sums are its own, so its bits do not depend o
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, names_of
 from scalefit.inference.blocks import ROWS, dot, slices
 from scalefit.inference.native import MOST_INPUTS, MOST_PARAMETERS, NATIVE
 from scalefit.inference.objectives import (
@@ -56,12 +55,12 @@ class Standing:
 
     def put(self, at: IntArray, other: Standing) -> None:
         """Take the values of another standing at the problems `at`."""
-        for field in fields(self):
-            getattr(self, field.name)[at] = getattr(other, field.name)
+        for name in names_of(self):
+            getattr(self, name)[at] = getattr(other, name)
 
     def take(self, chosen: NDArray[np.bool_] | IntArray) -> Standing:
         """Those of some problems."""
-        return Standing(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Standing(*(getattr(self, name)[chosen] for name in names_of(self)))
 
 
 def assess(
@@ -145,7 +144,7 @@ def _in_blocks(
     if len(parts) == 1:
         return parts[0]
     return Standing(
-        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Standing))
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names_of(Standing))
     )
 
 
@@ -170,7 +169,7 @@ def _assess_block(
 
 
 def _added(a: Standing, b: Standing) -> Standing:
-    sums = {f.name: getattr(a, f.name) + getattr(b, f.name) for f in fields(Standing)}
+    sums = {name: getattr(a, name) + getattr(b, name) for name in names_of(Standing)}
     return Standing(**{**sums, "state": a.state})
 
 

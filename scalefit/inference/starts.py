@@ -10,7 +10,6 @@ set of them is a block of one Gram matrix.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement, product
 
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.native import MOST_COLUMNS, NATIVE
 from scalefit.inference.problem import Problem, bind
 from scalefit.inference.systems import solve_entries
@@ -76,6 +75,9 @@ def _completed(
     grid = _grid(problem, runs, held, _MOST_SCREENED if screened else most)
     if screened:
         grid = grid.take(_promising(problem, runs, grid, solved, most))
+    if law.terms is not None and solved and not affine and len(theta) == 1:
+        theta = _summed(problem, runs, grid, solved)
+        return _to_search(problem, np.clip(theta, *_corners(problem)))
     theta = np.repeat(theta, len(grid.index), axis=0)
     theta[:, held] = np.tile(grid.values(), (len(theta) // len(grid.index), 1))
     if solved:
@@ -182,6 +184,15 @@ def _thinned(sizes: list[int], most: int) -> IntArray:
             stride += 2
     flat = (np.arange(min(total, most)) * stride) % total
     return np.stack(np.unravel_index(flat, sizes), axis=1) if sizes else np.zeros((1, 0), dtype=int)
+
+
+def _summed(problem: Problem, runs: Observations, grid: _Grid, linear: list[int]) -> Array:
+    """As `_linear` for a sum of powers, each of which is computed once for all sets."""
+    (screen,) = _power_screens(problem, runs, grid, linear)
+    total = (runs.weight * screen.weight).sum()
+    theta = screen.theta.copy()
+    theta[:, linear] = _non_negative(*screen.normal(runs.weight / total))
+    return theta
 
 
 def _linear(problem: Problem, runs: Observations, theta: Array, linear: list[int]) -> Array:
@@ -316,6 +327,12 @@ class Screen:
     def sums(self, weight: Array) -> Array:
         """Every product that a set needs, summed over rows of weight (B, n): shape (B, Q)."""
         return np.asarray(weight @ self._products)
+
+    def normal(self, weight: Array) -> tuple[Array, Array]:
+        """Normal matrices, shape (K, m, m), and right sides, (K, m), for row weights (n,)."""
+        (sums,) = self.sums(weight[None])
+        left, right = self.place[:, :, None], self.place[:, None, :]
+        return sums[self._pair[left, right]], sums[self._pair[self.place, len(self.columns)]]
 
     def left(self, sums: Array) -> Array:
         """What every set leaves of the weighted squares, shape (B, K), as `coefficients` has it."""
@@ -466,7 +483,9 @@ def _power_screens(
         one = theta[first]
         one[:, i] = 1.0
         columns.append(_predict(problem, one))
-    shares = 1 / runs.loss**2 if problem.log_target else np.ones(problem.n)
+    # A subnormal loss has no square.
+    least = np.maximum(runs.loss, 1e-150)
+    shares = 1 / least**2 if problem.log_target else np.ones(problem.n)
     group = np.zeros(len(theta), dtype=np.int64)
     return [
         Screen(

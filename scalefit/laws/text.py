@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from inspect import Parameter as Argument
 from inspect import Signature
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from scalefit.core.errors import ConfigError
 from scalefit.core.numbers import shown
+from scalefit.core.records import replace
 from scalefit.laws import base
 from scalefit.laws.base import LAWS, Law, Parameter
 from scalefit.laws.dual import softplus

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from scalefit.config import Settings
 from scalefit.core.errors import FitError
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.averaging import (

@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from scalefit.config import (
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import DOUBTS, Note
 from scalefit.core.numbers import human, shown
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import RULED_OUT

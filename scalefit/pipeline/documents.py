@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import replace
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import STATUSES
 from scalefit.inference.fitting import Fit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.numbers import counted, per_cent, shown
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.core.sorting import median
 from scalefit.inference.prediction import Prediction
 from scalefit.pipeline import averages, documents, steps

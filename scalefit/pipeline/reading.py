@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from scalefit.config import Settings
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, shown
+from scalefit.core.records import replace
 from scalefit.pipeline import documents, steps
 from scalefit.tables import columns as roles
 from scalefit.tables import joining, units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from scalefit.core.errors import FitError, InputError, UnknownName
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human
 from scalefit.core.observations import Array, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 from scalefit.core.notes import Note
 from scalefit.core.numbers import as_precise_as, counted, decades_of, human, per_cent
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import replace
 from scalefit.inference.allocation import Allocation
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.comparison import Ranked, trimmed_rms

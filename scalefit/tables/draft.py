@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.tables.arrays import Mask
 from scalefit.tables.columns import Assignment
 from scalefit.tables.readers.base import Loaded

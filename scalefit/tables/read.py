@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, human, shown
 from scalefit.core.observations import Array, IntArray
+from scalefit.core.records import replace
 from scalefit.tables import columns as roles
 from scalefit.tables import status
 from scalefit.tables import where as filters
@@ -51,7 +51,7 @@ from scalefit.tables.units import loss_unit
 _SMALL = 1e-300
 _NO_ROW = np.zeros(1, np.bool_)
 _LOSS_END = 1e150
-_NUMBER_LIKE = re.compile(r"[-+.\s$€£¥]*\d")
+_NUMBER_LIKE = r"[-+.\s$€£¥]*\d"
 _SHORT_ENOUGH = 100_000
 _LOOKED_AT = 1000  # cells of a column, to see whether it holds words
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".arrow", ".feather")
@@ -516,7 +516,8 @@ def _numeric(opened: Opened, names: Sequence[str]) -> list[str]:
         name
         for name in table.column_names
         if any(
-            _NUMBER_LIKE.match(str(cell)) for cell in table.column(name)[:_LOOKED_AT].to_pylist()
+            re.match(_NUMBER_LIKE, str(cell))
+            for cell in table.column(name)[:_LOOKED_AT].to_pylist()
         )
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted
 from scalefit.core.observations import IntArray
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.tables.arrays import codes
 
 

@@ -59,6 +59,7 @@ _LOSS_UNITS: tuple[tuple[str, LossUnit], ...] = (
     (r"bits?(_per_token|_token)?", BITS),
     (r"ppl|perplexity", PERPLEXITY),
 )
+_PIECES = ("nat", "bit", "bpb", "bpc", "ppl", "perplexity")  # one of them stands in each of those
 _SCALES: Mapping[str, float] = {
     word: factor
     for words, factor in (
@@ -75,17 +76,17 @@ _FLOP_PREFIXES: Mapping[str, float] = {
     )
     for prefix in (short, long)
 }  # fmt: skip
-_FLOP = re.compile(rf"(?i)(?<![a-z])({'|'.join(_FLOP_PREFIXES)})(flop/?s?|flos)(?![a-z])")
-_DAYS = re.compile(r"(?i)[_\s-]?(pf|petaflops?|petaflop/s)[_\s/-]*s?[_\s-]*days?")
+_FLOP = rf"(?i)(?<![a-z])({'|'.join(_FLOP_PREFIXES)})(flop/?s?|flos)(?![a-z])"
+_DAYS = r"(?i)[_\s-]?(pf|petaflops?|petaflop/s)[_\s/-]*s?[_\s-]*days?"
 _PF_DAY = 1e15 * 86_400
-_TEN = re.compile(r"(?:x\s*)?(?:1[eE]\+?(\d{1,2})|10\^(\d{1,2})|10\*\*(\d{1,2}))")
-_NOUN = re.compile(r"(?i)\s*(params?|parameters|tokens?|flops?|flos)\s*$")
-_INSIDE = re.compile(r"(.*?)[\s_]*[(\[]\s*(?:in\s+)?([^()\[\]]+?)\s*[)\]]\s*$")
-_AFTER = re.compile(
+_TEN = r"(?:x\s*)?(?:1[eE]\+?(\d{1,2})|10\^(\d{1,2})|10\*\*(\d{1,2}))"
+_NOUN = r"(?i)\s*(params?|parameters|tokens?|flops?|flos)\s*$"
+_INSIDE = r"(.*?)[\s_]*[(\[]\s*(?:in\s+)?([^()\[\]]+?)\s*[)\]]\s*$"
+_AFTER = (
     r"(.*?)(?:[_\s./-]+in)?[_\s./-]+"
     r"((?:thousand|million|billion|trillion)s?|[bmt]n|[KMBGT]|[kmbt]|1[eE]\d{1,2}|10\^\d{1,2})$"
 )
-_JOINED = re.compile(r"(.*[a-z])([KMBT])$")
+_JOINED = r"(.*[a-z])([KMBT])$"
 
 
 def split(name: str) -> tuple[str, float]:
@@ -96,21 +97,23 @@ def split(name: str) -> tuple[str, float]:
     >>> split("total petaflops"), split("compute_pf_days")[1], split("loss")
     (('total flops', 1000000000000000.0), 8.64e+19, ('loss', 1.0))
     """
-    days = _DAYS.search(name)
+    # Most names say nothing of a unit, which letters tell without a pattern.
+    letters = name.lower()
+    days = re.search(_DAYS, name) if "day" in letters else None
     if days:
         return (name[: days.start()] + name[days.end() :]).strip(" _()[]-") or "flops", _PF_DAY
     base, factor = name, 1.0
-    inside = _INSIDE.fullmatch(base)
+    inside = _inside(base)
     if inside:
         stated = _scale(inside[2])
         if stated is not None:
             base, factor = inside[1], stated
     else:
-        after = _AFTER.fullmatch(base) or _JOINED.fullmatch(base)
+        after = re.fullmatch(_AFTER, base) or re.fullmatch(_JOINED, base)
         stated = _scale(after[2]) if after else None
         if after and stated is not None:
             base, factor = after[1], stated
-    prefixed = _FLOP.search(base)
+    prefixed = re.search(_FLOP, base) if "flo" in letters else None
     if prefixed:
         factor *= _FLOP_PREFIXES[prefixed[1].lower()]
         base = f"{base[: prefixed.start()]}flops{base[prefixed.end() :]}"
@@ -133,7 +136,9 @@ def without_loss_unit(name: str) -> str:
     >>> without_loss_unit("eval/loss (bits/byte)"), without_loss_unit("ppl")
     ('eval/loss', 'ppl')
     """
-    inside = _INSIDE.fullmatch(name)
+    if not _loss_unit(name):
+        return name
+    inside = _inside(name)
     if inside and _loss_unit(inside[2]):
         return inside[1]
     words = "|".join(pattern for pattern, _ in _LOSS_UNITS)
@@ -146,8 +151,16 @@ def is_rate(name: str) -> bool:
     return bool(re.search(r"(?i)(per[_\s]|/s\b|(?<!flo)ps\b|_s$|throughput/(tflop|mfu)|mfu)", name))
 
 
+def _inside(name: str) -> re.Match[str] | None:
+    """A name and what stands in brackets behind it."""
+    return re.fullmatch(_INSIDE, name) if name.rstrip().endswith((")", "]")) else None
+
+
 def _loss_unit(name: str) -> tuple[str, LossUnit] | None:
-    plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+    letters = name.casefold()
+    if not any(piece in letters for piece in _PIECES):
+        return None
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     for pattern, unit in _LOSS_UNITS:
         if re.search(rf"(?:^|_)(?:{pattern})(?:_|$)", plain):
             return pattern, unit
@@ -156,13 +169,13 @@ def _loss_unit(name: str) -> tuple[str, LossUnit] | None:
 
 def _scale(text: str) -> float | None:
     """The factor that a piece of a name states; None where it states none."""
-    bare = _NOUN.sub("", text).strip()
+    bare = re.sub(_NOUN, "", text).strip()
     if not bare:
         return 1.0
-    ten = _TEN.fullmatch(bare)
+    ten = re.fullmatch(_TEN, bare)
     if ten:
         return 10.0 ** int(next(part for part in ten.groups() if part))
-    if _FLOP.fullmatch(text.strip()):
-        found = _FLOP.fullmatch(text.strip())
-        return _FLOP_PREFIXES[found[1].lower()] if found else None
+    prefixed = re.fullmatch(_FLOP, text.strip())
+    if prefixed:
+        return _FLOP_PREFIXES[prefixed[1].lower()]
     return _SCALES.get(bare.lower())

@@ -32,9 +32,9 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 _TRUTH = {"true": True, "false": False}
-_PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`""")
+_PIECES = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`"""
 _HUMAN = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[A-Za-z]+(?![\w.])"
-_REPLACED = re.compile(f"{_PIECES.pattern}|{_HUMAN}")
+_REPLACED = f"{_PIECES}|{_HUMAN}"
 _ALLOWED = (
     "use comparisons, and, or, not, in, numbers, quoted words and column names, odd ones in "
     "back-ticks"
@@ -67,7 +67,7 @@ def parse(text: str) -> Filter:
     if len(text) > LONGEST:
         raise InputError(f"--where has {len(text)} letters, more than {LONGEST}", "shorten it")
     plain, ticked, human = _stood_in(text)
-    _refuse_depth(_PIECES.sub("", plain))
+    _refuse_depth(re.sub(_PIECES, "", plain))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -174,7 +174,7 @@ def _stood_in(text: str) -> tuple[str, dict[str, str], dict[str, float]]:
                 return word
         return name
 
-    return _REPLACED.sub(stand_in, text), names, human
+    return re.sub(_REPLACED, stand_in, text), names, human
 
 
 class _Spelled(ast.NodeTransformer):

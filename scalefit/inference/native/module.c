@@ -33,6 +33,7 @@ enum {
     BLOCK = 256,           /* rows taken together: a dozen planes of them fit a level-1 cache */
     GROUPED = 64,          /* blocks whose sums are added up before the whole: less rounding */
     SUMMED = 16384,        /* rows of one partial sum, likewise */
+    PACKED = 1 << 16,      /* most rows of a problem whose rows without weight are left out */
     PATIENCE = 1 << 24,    /* rows after which signals are asked for: a tenth of a second */
     MOST_PARAMETERS = 32,
     MOST_INPUTS = 8,
@@ -71,6 +72,7 @@ typedef struct {
     int log_target;
     size_t n;
     const double *logs[MOST_INPUTS], *target;
+    int padded; /* whether whole vectors of rows can be read */
 } Task;
 
 typedef struct {
@@ -79,6 +81,9 @@ typedef struct {
 
 typedef struct {
     double *planes, *tail, *value, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
+    double *packed; /* a row of it for each array of a task and one for weights, if it is small */
+    size_t packs;   /* doubles of each of them */
+    int *chosen;
 } Work;
 
 typedef struct {
@@ -100,6 +105,7 @@ enum { RULES = sizeof(Rules) / sizeof(double) };
 
 typedef struct {
     const Task *task;
+    Task *some; /* room for the same without the rows that weigh nothing */
     const Rules *rules;
     const Work *work;
     const double *low, *high, *fixed; /* (p,), (p,), (P,) */
@@ -311,7 +317,8 @@ static int allot(Work *work, const Task *task)
     size_t p = (size_t)task->law.free, sums = 2 * (p + 2 * p * p);
     size_t rows = (task->n + BLOCK - 1) / BLOCK * BLOCK;
     size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
-    size_t all = (planes + tail + 6) * BLOCK + rows + sums;
+    work->packs = task->n <= PACKED ? rows : 0;
+    size_t all = (planes + tail + 6) * BLOCK + rows + sums + (tail + 2) * work->packs;
     double *memory = calloc(all + LANES, sizeof *memory);
     if (!memory)
         return 0;
@@ -324,7 +331,9 @@ static int allot(Work *work, const Task *task)
     work->safe = memory, memory += BLOCK;
     work->ones = memory, memory += BLOCK;
     work->residual = memory, memory += rows;
-    work->sums = memory;
+    work->sums = memory, memory += sums;
+    work->packed = memory, memory += (tail + 1) * work->packs;
+    work->chosen = (int *)memory;
     for (int r = 0; r < BLOCK; r++)
         work->ones[r] = 1.0;
     size_t begin = (task->n - 1) / BLOCK * BLOCK;
@@ -478,8 +487,9 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         !numbers_of(ARGUMENT(CONVERGED), view + CONVERGED, BOOLS, batch, 1) ||
         !numbers_of(ARGUMENT(STEPS), view + STEPS, WHOLE, batch, 1))
         goto end;
+    Task some = task;
     Search search = {
-        .task = &task, .rules = view[RULED].buf, .work = &work,
+        .task = &task, .some = &some, .rules = view[RULED].buf, .work = &work,
         .low = view[LOW].buf, .high = view[HIGH].buf, .fixed = view[FIXED].buf,
         .log = view[LOG].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
         .tolerance = tolerance, .limit = limit, .looked = &looked, .stopped = &stopped,
@@ -634,6 +644,21 @@ static uint64_t product_of(uint64_t a, uint64_t b, uint64_t *low)
 #endif
 }
 
+/* The four words that Philox4x64-10 makes of a key and a counter. */
+static void words_of(const uint64_t *key, uint64_t counter, uint64_t *words)
+{
+    uint64_t c[4] = {counter, 0, 0, 0}, k0 = key[0], k1 = key[1];
+    for (int turn = 0; turn < 10; turn++) {
+        uint64_t low0, low1;
+        uint64_t high0 = product_of(0xD2E7470EE14C6C93u, c[0], &low0);
+        uint64_t high1 = product_of(0xCA5A826395121157u, c[2], &low1);
+        c[0] = high1 ^ c[1] ^ k0, c[1] = low1;
+        c[2] = high0 ^ c[3] ^ k1, c[3] = low0;
+        k0 += 0x9E3779B97F4A7C15u, k1 += 0xBB67AE8584CAA73Bu;
+    }
+    memcpy(words, c, sizeof c);
+}
+
 PyDoc_STRVAR(
     philox_doc,
     "philox(key, first, words)\n\n"
@@ -656,20 +681,46 @@ static PyObject *philox(PyObject *module, PyObject *const *args, Py_ssize_t narg
             refuse("four words for each counter");
         return ended(view, 2, 0);
     }
-    const uint64_t *key = view[0].buf;
     uint64_t *words = view[1].buf;
-    for (Py_ssize_t block = 0; block < view[1].len / 32; block++, words += 4) {
-        uint64_t c[4] = {first + (uint64_t)block, 0, 0, 0}, k0 = key[0], k1 = key[1];
-        for (int turn = 0; turn < 10; turn++) {
-            uint64_t low0, low1;
-            uint64_t high0 = product_of(0xD2E7470EE14C6C93u, c[0], &low0);
-            uint64_t high1 = product_of(0xCA5A826395121157u, c[2], &low1);
-            c[0] = high1 ^ c[1] ^ k0, c[1] = low1;
-            c[2] = high0 ^ c[3] ^ k1, c[3] = low0;
-            k0 += 0x9E3779B97F4A7C15u, k1 += 0xBB67AE8584CAA73Bu;
-        }
-        memcpy(words, c, sizeof c);
+    for (Py_ssize_t block = 0; block < view[1].len / 32; block++, words += 4)
+        words_of(view[0].buf, first + (uint64_t)block, words);
+    return ended(view, 2, 1);
+}
+
+PyDoc_STRVAR(
+    counts_doc,
+    "counts(key, first, each, counts)\n\n"
+    "Fills each row of counts, of `each` numbers, with how often each of them is drawn in as many\n"
+    "draws: of the words that `philox` makes, with as many counters for each row as hold so many.");
+
+static PyObject *counts(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs != 4)
+        return refuse("4 arguments were expected"), NULL;
+    Py_buffer view[2];
+    memset(view, 0, sizeof view);
+    unsigned long long first = PyLong_AsUnsignedLongLong(args[1]);
+    Py_ssize_t each = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!numbers_of(args[0], view, UNSIGNED, 2, 0) ||
+        !numbers_of(args[3], view + 1, DOUBLES, -1, 1) || each < 1 || view[1].len % (8 * each)) {
+        if (!PyErr_Occurred())
+            refuse("as many numbers for each row were expected");
+        return ended(view, 2, 0);
     }
+    double *row = view[1].buf;
+    memset(row, 0, (size_t)view[1].len);
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t left = view[1].len / (8 * each); left > 0; left--, row += each)
+        for (Py_ssize_t at = 0; at < each; at += 4) {
+            uint64_t words[4], low;
+            words_of(view[0].buf, first++, words);
+            for (Py_ssize_t k = 0; k < 4 && at + k < each; k++)
+                row[product_of(words[k], (uint64_t)each, &low)] += 1.0;
+        }
+    Py_END_ALLOW_THREADS
     return ended(view, 2, 1);
 }
 
@@ -721,6 +772,7 @@ static PyMethodDef methods[] = {
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
     {"philox", (PyCFunction)(void (*)(void))philox, METH_FASTCALL, philox_doc},
+    {"counts", (PyCFunction)(void (*)(void))counts, METH_FASTCALL, counts_doc},
     {"instructions", (PyCFunction)(void (*)(void))instructions_of, METH_FASTCALL, instructions_doc},
     {"restrict_to", (PyCFunction)(void (*)(void))restrict_to, METH_FASTCALL, restrict_to_doc},
     {NULL, NULL, 0, NULL},

@@ -346,9 +346,10 @@ static size_t FN(block)(
             PREFETCH(task->logs[i] + r);
         PREFETCH(task->target + r);
     }
+    int here = padded == m || task->padded;
     for (int i = 0; i < task->law.inputs; i++)
-        logs[i] = padded == m ? task->logs[i] + begin : work->tail + (size_t)(i + 1) * BLOCK;
-    *target = padded == m ? task->target + begin : work->tail;
+        logs[i] = here ? task->logs[i] + begin : work->tail + (size_t)(i + 1) * BLOCK;
+    *target = here ? task->target + begin : work->tail;
     return padded;
 }
 

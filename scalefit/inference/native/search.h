@@ -154,9 +154,47 @@ static int FN(next_step)(
     return solved && found >= -blur;
 }
 
-/* Minimises the objective of one problem from u, shape (p,), which is left where it ends. */
-static End FN(search_one)(const Search *search, double *u, const double *weight)
+/* Leaves out the rows that weigh nothing, if enough of them do to repay it: a third of a bootstrap
+ * resample. Gives back the weights of the others. */
+static const double *FN(packed)(const Search *search, const double *weight, Task *some)
 {
+    const Task *task = search->task;
+    const Work *work = search->work;
+    size_t n = task->n, m = 0, packs = work->packs;
+    int *chosen = work->chosen;
+    for (size_t r = 0; packs && r < n; r++) {
+        chosen[m] = (int)r;
+        m += weight[r] != 0.0;
+    }
+    if (m == 0 || n - m < n / 8 + 1)
+        return NULL;
+    size_t padded = (m + LANES - 1) & ~(size_t)(LANES - 1);
+    for (int i = -2; i < task->law.inputs; i++) {
+        const double *from = i == -2 ? weight : i == -1 ? task->target : task->logs[i];
+        double *to = work->packed + (size_t)(i + 2) * packs;
+        for (size_t k = 0; k < m; k++)
+            to[k] = from[chosen[k]];
+        for (size_t k = m; k < padded; k++)
+            to[k] = to[m - 1];
+        if (i == -1)
+            some->target = to;
+        else if (i >= 0)
+            some->logs[i] = to;
+    }
+    some->n = m, some->padded = 1;
+    return work->packed;
+}
+
+/* Minimises the objective of one problem from u, shape (p,), which is left where it ends. */
+static End FN(search_one)(const Search *whole, double *u, const double *weights)
+{
+    Search own = *whole;
+    const Search *search = &own;
+    const double *weight = FN(packed)(whole, weights, whole->some);
+    if (weight)
+        own.task = whole->some;
+    else
+        weight = weights;
     const Rules *rules = search->rules;
     const Goal *goal = &search->task->goal;
     int p = search->p, converged = 0;

@@ -34,9 +34,6 @@ class Bootstrap(Percentiles):
 
     def weights(self, runs: Observations, seed: int, start: int, stop: int) -> Array:
         """How often each row's cluster was drawn."""
-        drawn = streams.below(
-            runs.clusters, streams.words(seed, streams.BOOTSTRAP, start, stop, runs.clusters)
-        )
-        drawn += np.arange(stop - start)[:, None] * runs.clusters
-        counts = np.bincount(drawn.ravel(), minlength=(stop - start) * runs.clusters)
-        return counts.reshape(stop - start, -1)[:, runs.cluster].astype(float)
+        counts = streams.counts(seed, streams.BOOTSTRAP, start, stop, runs.clusters)
+        alone = runs.clusters == runs.n and bool((np.diff(runs.cluster) > 0).all())
+        return counts if alone else counts[:, runs.cluster]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.uncertainty import streams

@@ -80,6 +80,21 @@ def _key(seed: int, use: int) -> Words:
     return np.array([low[0] | low[1] << 32, low[2] | low[3] << 32], dtype=np.uint64)
 
 
+def counts(seed: int, use: int, start: int, stop: int, among: int) -> Array:
+    """How often each of the numbers below `among` is drawn in as many draws of each replicate.
+
+    Shape (stop - start, among). The draws are `below` of `words`.
+    """
+    if NATIVE is not None and seed >= 0:
+        found = np.empty((stop - start, among))
+        NATIVE.counts(_key(seed, use), start * -(-among // _BLOCK) + 1, among, found)
+        return found
+    drawn = below(among, words(seed, use, start, stop, among))
+    drawn += np.arange(stop - start)[:, None] * among
+    counted = np.bincount(drawn.ravel(), minlength=(stop - start) * among)
+    return counted.reshape(stop - start, among).astype(float)
+
+
 def below(bound: int, drawn: Words) -> IntArray:
     """Words as whole numbers, uniform on 0..bound-1 to within bound/2^64 (Lemire 2019)."""
     half, many = np.uint64(32), np.uint64(bound)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from scalefit.core.errors import InputError
 from scalefit.core.observations import Array, Observations
+from scalefit.core.records import replace
 from scalefit.inference.fitting import Fit
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution, joined, solve

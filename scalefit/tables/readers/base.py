@@ -292,7 +292,9 @@ def refuse_address(given: str) -> None:
     Raises:
         InputError: it is a URL.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|\\\\", given):
+    scheme, found, _ = given.partition("://")
+    named = found and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme)
+    if named or given.startswith(("file:", "\\\\")):
         raise InputError(
             f"{shown(given, 200)} is an address, and no network is opened unasked",
             "download it and give its path, or say --remote for s3, gs, abfss and hf addresses",

@@ -12,7 +12,8 @@ from scalefit.core.numbers import LONGEST_CELL, human, parse_human, parse_plain,
 from scalefit.tables.doubts import HUMAN_NUMBERS
 
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_HUMAN = re.compile(rf"({_PLAIN.pattern})\s*[kKMBGT]", re.ASCII)
+_HUMAN = rf"(?a:({_PLAIN.pattern})\s*[kKMBGT])"
+_SUFFIXES = ("k", "K", "M", "B", "G", "T")
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE | re.ASCII)
 _SPACES = " \t\r\n\f\v"
 _SMALLEST_NORMAL = 2.2250738585072014e-308
@@ -76,7 +77,7 @@ def number(text: str, na: Container[str] = ()) -> float:
 
 def is_human(text: str) -> bool:
     """Whether `text` is a number with a size suffix: `7B`, but not `7` or `7 apples`."""
-    return _HUMAN.fullmatch(text.strip()) is not None
+    return text.rstrip().endswith(_SUFFIXES) and bool(re.fullmatch(_HUMAN, text.strip()))
 
 
 def is_subnormal(value: float) -> bool:

@@ -32,7 +32,7 @@ LONGEST_NAME = 1024
 MOST_COLUMNS = 200_000
 _WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # The line by which Excel is told, and tells, how cells are separated.
-_SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;|\t])"?[,;]*\r?\n', re.IGNORECASE)
+_SEP_LINE = rb'(?i)(?:\xef\xbb\xbf)?"?sep=([,;|\t])"?[,;]*\r?\n'
 _NONE = np.zeros(0, np.int64)
 _COMMENT = "take the comment lines out: grep -v '^#' FILE > CLEAN.csv"
 
@@ -314,6 +314,10 @@ CSV = READERS.add(Csv())
 
 
 def _harmless(cell: str, na: Collection[str]) -> bool:
+    """Whether a cell is a number or stands for a missing one."""
+    # A word is told without the search for what its writer should have written.
+    if cell.isalpha() and cell not in na and cell.lower() != "nan":
+        return False
     try:
         number(cell, na)
     except InputError:
@@ -519,7 +523,7 @@ def _separator(source: Source) -> tuple[str, int, tuple[Note, ...]]:
     """
     if source.suffix in (".tsv", ".tab"):
         return "\t", 0, ()
-    if stated := _SEP_LINE.match(source.head()):
+    if stated := re.match(_SEP_LINE, source.head()):
         sign = stated[1].decode()
         told = f"cells are separated by {_WORDS[sign]}, as line 1 says"
         return sign, 1, (SEPARATOR_GUESSED.note(told),)

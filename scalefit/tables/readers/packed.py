@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from scalefit.core.errors import InputError
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, replace
 from scalefit.tables.readers.base import KEPT_WHOLE, Source
 from scalefit.tables.readers.bounds import most_unpacked, too_large
 

@@ -11,9 +11,9 @@ no package here can.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from scalefit.core.errors import InputError
+from scalefit.core.records import replace
 from scalefit.tables.readers.base import Source
 from scalefit.tables.trackers.base import (
     TRACKERS,
