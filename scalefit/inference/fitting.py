@@ -17,6 +17,7 @@ from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
 from scalefit.inference.solver import Solution, joined, polish, solve
+from scalefit.inference.standing import ranks
 from scalefit.inference.starts import candidates, widened
 from scalefit.inference.trust_region import solve_in_trust_region
 from scalefit.laws.base import Law
@@ -267,22 +268,21 @@ def _own_starts(
 
 def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> IntArray:
     """Numbers of the `count` lowest of u, but few of those that draw one and the same curve."""
-    every = max(1, problem.n // _CURVE_ROWS)
-    values, curves = [], []
-    for part in np.array_split(u, max(1, len(u) // 64)):
-        residual = problem.residual(part)
-        values.append(goal.value(residual, weight))
-        curves.append(np.clip(residual[:, ::every], -_FAR, _FAR))
-    value = np.concatenate(values)
+    value = ranks(problem, goal, u, weight)
     order = np.argsort(np.where(np.isfinite(value), value, np.inf), kind="stable")[: 4 * count]
-    curve = np.concatenate(curves)[order]
-    near = _ONE_CURVE * float(np.sqrt(np.mean(curve[0] ** 2)))
+    rows = problem.rows(slice(None, None, max(1, problem.n // _CURVE_ROWS)))
+    curve = np.concatenate([rows.residual(u[order[i : i + 64]]) for i in range(0, len(order), 64)])
+    # One column for each curve: a maximum over rows then takes many of them at once.
+    curve = np.ascontiguousarray(np.clip(curve, -_FAR, _FAR).T)
+    near = _ONE_CURVE * float(np.sqrt(np.mean(curve[:, 0] ** 2)))
     company = np.zeros(len(order), dtype=int)
     chosen: list[int] = []
     for k in range(len(order)):
-        if company[k] < _AGREEING and len(chosen) < count:
+        if company[k] < _AGREEING:
             chosen.append(k)
-            company[k:] += np.abs(curve[k:] - curve[k]).max(axis=1) <= near
+            if len(chosen) == count:
+                break
+            company[k:] += np.abs(curve[:, k:] - curve[:, k, None]).max(axis=0) <= near
     return np.asarray(order[chosen])
 
 

@@ -30,6 +30,8 @@ _BLOCK = 32_768  # doubles per array of a block of problems: a handful fit a lev
 _SMALL = 900_000  # multiplications that a BLAS calls small: its kernel for them is four times as
 # fast on such thin matrices
 _COLUMNS = 4  # that its kernel takes together
+_HUBER, _STUDENT, _SQUARES = range(3)  # the objectives of native/module.c
+_BEGIN = -1.0  # to it, the scale that a likelihood begins with
 _LONG = 30  # rows from which a sum by itself is no dearer than the columns it would waste
 
 
@@ -87,6 +89,23 @@ def assess(
     return found
 
 
+def ranks(problem: Problem, objective: Objective, u: Array, weight: Array) -> Array:
+    """The objective at search vectors (B, p), or what grows with it, shape (B,)."""
+    goal = _goal(objective)
+    if goal is not None:
+        begin = goal[1][1] if goal[0] == _HUBER else _BEGIN if goal[0] == _STUDENT else 1.0
+        known = _compiled(problem, objective, u, weight, np.full(len(u), begin))
+        if known is not None:
+            return known.value
+    each = max(1, _BLOCK // problem.n)
+    return np.concatenate(
+        [
+            objective.value(problem.residual(u[i : i + each]), weight)
+            for i in range(0, max(1, len(u)), each)
+        ]
+    )
+
+
 def compiled_task(problem: Problem, objective: Objective) -> tuple[Any, ...] | None:
     """What the compiled part has to know, as native/module.c reads it.
 
@@ -105,10 +124,10 @@ def _goal(objective: Objective) -> tuple[int, Array] | None:
     """The objective's number in native/module.c, and its settings; None if it has none."""
     kind = type(objective)
     if isinstance(objective, Huber | AsymmetricHuber) and kind in (Huber, AsymmetricHuber):
-        return 0, np.array([getattr(objective, "over", 1.0), objective.threshold, 0.0])
+        return _HUBER, np.array([getattr(objective, "over", 1.0), objective.threshold, 0.0])
     if isinstance(objective, StudentT) and kind is StudentT:
-        return 1, np.array([objective.nu, SMALLEST_SCALE, objective.constant])
-    return (2, np.zeros(3)) if kind in (Gaussian, SquaredError) else None
+        return _STUDENT, np.array([objective.nu, SMALLEST_SCALE, objective.constant])
+    return (_SQUARES, np.zeros(3)) if kind in (Gaussian, SquaredError) else None
 
 
 def _compiled(

@@ -330,9 +330,9 @@ class Screen:
 
     def normal(self, weight: Array) -> tuple[Array, Array]:
         """Normal matrices, shape (K, m, m), and right sides, (K, m), for row weights (n,)."""
-        (sums,) = self.sums(weight[None])
-        left, right = self.place[:, :, None], self.place[:, None, :]
-        return sums[self._pair[left, right]], sums[self._pair[self.place, len(self.columns)]]
+        rows = np.concatenate([self.columns, self.target[None]])
+        gram = (rows * (self.weight * weight)) @ rows.T
+        return gram[self.place[:, :, None], self.place[:, None, :]], gram[self.place, -1]
 
     def left(self, sums: Array) -> Array:
         """What every set leaves of the weighted squares, shape (B, K), as `coefficients` has it."""
