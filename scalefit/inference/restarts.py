@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
-from scalefit.core.records import names_of
+from scalefit.core.records import names_of, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution, joined, solve
@@ -39,6 +40,9 @@ _ONE_CURVE = 0.3  # ends apart nowhere by more than this share of the estimate's
 _LAST, _CREEPING = (100, 100, 400), 1e-3
 _KEPT_BYTES = 8 << 20
 _NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
+# Of so many rows for each parameter every second start tells where a basin is, if what is left
+# there is so many times what is left in the estimate's.
+_TELLING, _CLEARLY = 20, 1.5
 _CLOSE = 1e-10  # predicted gain, relative to the objective: the last step leaves its square
 
 
@@ -62,24 +66,60 @@ def refit(
     # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
-    grids = _grids(problem, runs)
+    grids = _grids(problem, objective, runs, known)
     if not grids:
         return _from(problem, objective, weight, known[:1])
     basins = _basins(grids)
-    u = _own(problem, grids, objective, runs, weight, known, min(_BASINS, basins))
     if basins > 1:
+        u = _own(problem, grids, weight, known, min(_BASINS, basins))
         beside = np.repeat(known[None], len(u), axis=0)
         return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
     ends = _from(problem, objective, weight, known[:1])
     held = [problem.free.index(i) for i in grids[0].held]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = np.abs(np.log(u[:, 0, held] / known[0, held])).max(axis=1)
     # Where a replicate's best exponents are the estimate's or their neighbours on the grid, its
     # basin is the estimate's own.
-    again = np.flatnonzero(~(apart <= _NEIGHBOUR) | ~ends.converged)
+    told = _told(grids[0], weight, known[0, held])
+    again = np.flatnonzero(~told | ~ends.converged)
+    if again.size:
+        u = _own(problem, grids, weight[again], known, 1)[:, 0]
+        other = ~_neighbours(u[:, held], known[0, held]) | ~ends.converged[again]
+        again, u = again[other], u[other]
     if not again.size:
         return ends
-    return _better(ends, again, _from(problem, objective, weight[again], u[again, 0]))
+    return _better(ends, again, _from(problem, objective, weight[again], u))
+
+
+def _told(grid: Screen, weight: Array, estimate: Array) -> NDArray[np.bool_]:
+    """Which replicates every second start tells to be in the estimate's basin, shape (B,).
+
+    Args:
+        grid: Of a law with one basin.
+        weight: Of each replicate's rows, shape (B, n).
+        estimate: Exponents of the estimate.
+    """
+    few = weight.shape[1] < _TELLING * len(grid.solved + grid.held)
+    coarse = grid.thinned()
+    near = _neighbours(coarse.theta[:, coarse.held], estimate)
+    if few or near.all() or not near.any():
+        return np.zeros(len(weight), dtype=bool)
+    told = []
+    for i in range(0, len(weight), _some(coarse)):
+        left = coarse.left(coarse.sums(weight[i : i + _some(coarse)]))
+        least = left[:, near].min(axis=1)
+        found = np.isfinite(least) & (least > 0)
+        told.append(found & (left[:, ~near].min(axis=1) >= _CLEARLY * least))
+    return np.concatenate(told)
+
+
+def _neighbours(exponents: Array, estimate: Array) -> NDArray[np.bool_]:
+    """Which exponents, shape (K, h), are the estimate's or neighbours of them on a grid."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.abs(np.log(exponents / estimate)).max(axis=1) <= _NEIGHBOUR)
+
+
+def _some(grid: Screen) -> int:
+    """Replicates that are screened together."""
+    return max(1, _ENTRIES // len(grid.place))
 
 
 def scouted(
@@ -102,13 +142,13 @@ def scouted(
         weigh: Gives the row weights of the few, shape (K, n), if they are wanted.
         known: Minima of the point fit, best first, shape (M, p).
     """
-    grids = _grids(problem, runs)
+    grids = _grids(problem, objective, runs, known)
     basins = _basins(grids)
     if basins < 2:
         return known
     weight = weigh()
     few = np.arange(len(weight))[:, None]
-    u = _own(problem, grids, objective, runs, weight, known, min(_SCOUTED_BASINS, basins))
+    u = _own(problem, grids, weight, known, min(_SCOUTED_BASINS, basins))
     u = np.concatenate([np.repeat(known[None], len(u), axis=0), u], axis=1)
     first = _all_from(problem, objective, weight, u, _SCOUTED_LIMIT)
     value = _finite(first.value).reshape(len(weight), -1)
@@ -150,10 +190,16 @@ def _apart(problem: Problem, u: Array) -> Array:
     return u[kept]
 
 
-def _grids(problem: Problem, runs: Observations) -> list[Screen]:
+def _grids(problem: Problem, objective: Any, runs: Observations, known: Array) -> list[Screen]:
     """The grids of the law, where they hold: few rows, and no parameter held or tied."""
     free = problem.p == len(problem.law.parameters)
-    return screens(problem, runs) if free and problem.n <= _MOST_ROWS else []
+    if not free or problem.n > _MOST_ROWS:
+        return []
+    # Rows that the estimate holds for outliers must not decide where a search begins.
+    residual = problem.residual(known[:1])
+    state = objective.begin(residual, runs.weight[None], cold=False)
+    safe = objective.measure(residual, runs.weight[None], state).safe[0]
+    return [replace(grid, weight=grid.weight * safe) for grid in screens(problem, runs)]
 
 
 def _basins(grids: Sequence[Screen]) -> int:
@@ -162,20 +208,10 @@ def _basins(grids: Sequence[Screen]) -> int:
 
 
 def _own(
-    problem: Problem,
-    grids: Sequence[Screen],
-    objective: Any,
-    runs: Observations,
-    weight: Array,
-    known: Array,
-    most: int,
+    problem: Problem, grids: Sequence[Screen], weight: Array, known: Array, most: int
 ) -> Array:
     """As `own_starts`; the estimate stands where no set fits a replicate."""
-    # Rows that the estimate holds for outliers must not decide where a search begins.
-    residual = problem.residual(known[:1])
-    state = objective.begin(residual, runs.weight[None], cold=False)
-    safe = objective.measure(residual, runs.weight[None], state).safe
-    u = own_starts(problem, grids, weight * safe, most)
+    u = own_starts(problem, grids, weight, most)
     return np.asarray(np.where(np.isfinite(u).all(axis=2, keepdims=True), u, known[0]))
 
 
@@ -184,7 +220,7 @@ def own_starts(problem: Problem, grids: Sequence[Screen], weight: Array, most: i
 
     Not finite where no set of the grid fits a replicate at all.
     """
-    size = max(1, _ENTRIES // max(len(grid.place) for grid in grids))
+    size = min(_some(grid) for grid in grids)
     sums = [grid.sums(weight) for grid in grids]
     return np.concatenate(
         [

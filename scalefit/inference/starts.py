@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass, replace
+from scalefit.core.sorting import distinct
 from scalefit.inference.native import MOST_COLUMNS, NATIVE
 from scalefit.inference.problem import Problem, bind
 from scalefit.inference.systems import solve_entries
@@ -327,6 +328,22 @@ class Screen:
     def sums(self, weight: Array) -> Array:
         """Every product that a set needs, summed over rows of weight (B, n): shape (B, Q)."""
         return np.asarray(weight @ self._products)
+
+    def thinned(self) -> Screen:
+        """Every second start of each parameter that the grid is over."""
+        kept = np.ones(len(self.theta), dtype=bool)
+        for i in self.held:
+            level = self.theta[:, i]
+            kept &= np.isin(level, distinct(level)[::2])
+        place = self.place[kept]
+        used = distinct(place.ravel())
+        return replace(
+            self,
+            columns=self.columns[used],
+            place=np.searchsorted(used, place),
+            theta=self.theta[kept],
+            group=self.group[kept],
+        )
 
     def normal(self, weight: Array) -> tuple[Array, Array]:
         """Normal matrices, shape (K, m, m), and right sides, (K, m), for row weights (n,)."""
