@@ -231,9 +231,11 @@ def complex_jacobian(problem: Problem, u: Array) -> Array:
 
 def complex_jacobians(problem: Problem, u: Array) -> Array:
     """The same at each row of u, shape (B, p, n)."""
-    moved = u[:, None] + _STEP * 1j * np.eye(problem.p)
-    slopes = _predictions(problem, moved.reshape(-1, problem.p)).imag / _STEP
-    return np.asarray(slopes.reshape(len(u), problem.p, problem.n))
+    moved = (u[:, None] + _STEP * 1j * np.eye(problem.p)).reshape(-1, problem.p)
+    slopes, each = np.empty((len(moved), problem.n)), max(1, _TOGETHER // problem.n)
+    for i in range(0, len(moved), each):
+        slopes[i : i + each] = _predictions(problem, moved[i : i + each]).imag / _STEP
+    return slopes.reshape(len(u), problem.p, problem.n)
 
 
 def _predictions(problem: Problem, u: Any) -> Any:
@@ -387,12 +389,8 @@ def _agreement(
     gap = (values - best) / max(size, 1e-300)
     # On perfect data objectives differ by rounding alone; there one curve is one answer.
     each = max(1, _TOGETHER // problem.n)
-    apart = np.concatenate(
-        [
-            np.abs(problem.residual(ends.u[i : i + each]) - here).max(axis=1)
-            for i in range(0, len(ends.u), each)
-        ]
-    )
+    pieces = [ends.u[i : i + each] for i in range(0, len(ends.u), each)]
+    apart = np.concatenate([_each_apart(problem.residual(some), here) for some in pieces])
     gap = np.where(apart <= _ONE_CURVE, 0.0, gap)
     agree = int((gap <= 1e-6).sum())
     noise = float(np.linalg.norm(here)) / math.sqrt(problem.n) + 1e-12
@@ -416,9 +414,13 @@ def _agreement(
 
 
 def _apart(a: Array, b: Array) -> float:
-    return float(
-        max(np.abs(a[:, some] - b[:, some]).max(initial=0.0) for some in slices(a.shape[1]))
-    )
+    return float(_each_apart(a, b).max())
+
+
+def _each_apart(a: Array, b: Array) -> Array:
+    """The greatest difference in each row of a, shape (B,), from the only row of b."""
+    parts = [np.abs(a[:, some] - b[:, some]).max(axis=1) for some in slices(a.shape[1])]
+    return np.asarray(np.max(parts, axis=0))
 
 
 def _bound_words(problem: Problem, u: Array, low: np.ndarray, high: np.ndarray) -> str:

@@ -133,7 +133,8 @@ def test_exponentials_and_logarithms_reach_as_far_as_the_doubles(log_target, ins
     with np.errstate(all="ignore"):
         expected = np.log(np.exp(exponent)) if log_target else np.exp(exponent)
         squares = expected**2 / 2
-    known = np.isfinite(squares) & (squares > 1e-300)
+    # What would be subnormal is 0.
+    known = np.isfinite(squares) & (squares > 1e-300) & (exponent >= -708)
     assert known.sum() > 2000
     gap = np.abs(size[known] / squares[known] - 1)
     # The logarithm of a number near 1 keeps the error of that number, and no more.

@@ -3,7 +3,7 @@
  * Included once for each instruction set (see module.c). Within two units in the last place of the
  * true value; infinities, zeros and what is not a number come out as from <math.h>.
  *
- * Sources: Cody & Waite 1980 (reduction by a split ln 2); Taylor's series for exp; the logarithm by
+ * Sources: Cody & Waite 1980 (reduction by a split ln 2); the logarithm by
  * atanh's series with the minimax coefficients of FDLIBM's e_log.c (Sun Microsystems 1993, freely
  * distributable).
  */
@@ -22,35 +22,28 @@ static inline uint64_t FN(to_bits)(double x)
     return bits;
 }
 
-/* 2^k for a whole number k of at most 1023 either way: k + 1.5 * 2^52 has k in its last bits. */
-static inline double FN(two_to)(double k)
-{
-    return FN(from_bits)((FN(to_bits)(k + 0x1.8p52) << 52) + 0x3ff0000000000000u);
-}
-
+/* exp(r) = 1 + r + r^2 P(r) for |r| <= log(2) / 2, P of degree 9 through Chebyshev's nodes: its
+ * error is 2e-17. What would be subnormal is 0. */
 static inline double FN(exp)(double x)
 {
-    double c = x > 710.0 ? 710.0 : x;
-    c = c < -746.0 ? -746.0 : c;
-    double k = (c * 0x1.71547652b82fep0 + 0x1.8p52) - 0x1.8p52;
-    double r = (c - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
-    double q = 1.0 / 6227020800.0;
-    q = q * r + 1.0 / 479001600.0;
-    q = q * r + 1.0 / 39916800.0;
-    q = q * r + 1.0 / 3628800.0;
-    q = q * r + 1.0 / 362880.0;
-    q = q * r + 1.0 / 40320.0;
-    q = q * r + 1.0 / 5040.0;
-    q = q * r + 1.0 / 720.0;
-    q = q * r + 1.0 / 120.0;
-    q = q * r + 1.0 / 24.0;
-    q = q * r + 1.0 / 6.0;
-    q = q * r + 0.5;
+    double shifted = x * 0x1.71547652b82fep0 + 0x1.8p52, k = shifted - 0x1.8p52;
+    double r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
+    double q = 0x1.af389ed28db09p-26;
+    q = q * r + 0x1.28917c8be7ad6p-22;
+    q = q * r + 0x1.71de0db2f585ep-19;
+    q = q * r + 0x1.a019b914985a9p-16;
+    q = q * r + 0x1.a01a01a7c2f03p-13;
+    q = q * r + 0x1.6c16c17889ef9p-10;
+    q = q * r + 0x1.11111111109b5p-7;
+    q = q * r + 0x1.5555555553d68p-5;
+    q = q * r + 0x1.5555555555556p-3;
+    q = q * r + 0x1.0000000000001p-1;
     q = q * r * r + r;
     q = q + 1.0;
-    /* In two factors: the whole one leaves the doubles before the result does. */
-    double half = (k * 0.5 + 0x1.8p52) - 0x1.8p52;
-    return q * FN(two_to)(half) * FN(two_to)(k - half);
+    /* k stands in the last bits of what was shifted; there it is added to the exponent. */
+    double found = FN(from_bits)(FN(to_bits)(q) + (FN(to_bits)(shifted) << 52));
+    found = x < -708.0 ? 0.0 : found;
+    return x > 709.78271289338397 ? INFINITY : found;
 }
 
 /* log(1 + f) + k log 2 for f from sqrt(1/2) - 1 to sqrt(2) - 1. */
@@ -72,12 +65,12 @@ static inline double FN(log_near)(double f, double k)
 
 static inline double FN(log)(double x)
 {
-    double small = x < 0x1p-1022 ? 1.0 : 0.0;
-    uint64_t bits = FN(to_bits)(x * (1.0 + small * (0x1p54 - 1.0)));
-    double k = FN(from_bits)((bits >> 52) | 0x4330000000000000u) - (0x1p52 + 1023.0);
-    double m = FN(from_bits)((bits & 0x000fffffffffffffu) | 0x3ff0000000000000u);
-    double far = m > 1.4142135623730951 ? 1.0 : 0.0;
-    double found = FN(log_near)(m * (1.0 - 0.5 * far) - 1.0, k + far - 54.0 * small);
+    int small = x < 0x1p-1022;
+    uint64_t bits = FN(to_bits)(small ? x * 0x1p54 : x);
+    /* The exponent as it is for numbers from sqrt(1/2) to sqrt(2), and 1024 more. */
+    uint64_t power = (bits - 0x3fe6a09e667f3bcdu + 0x4000000000000000u) >> 52;
+    double k = FN(from_bits)(power | 0x4330000000000000u) - (small ? 0x1p52 + 1078.0 : 0x1p52 + 1024.0);
+    double found = FN(log_near)(FN(from_bits)(bits - ((power - 1024) << 52)) - 1.0, k);
     found = x > 0.0 ? found : (x == 0.0 ? -INFINITY : NAN);
     return x > 0x1.fffffffffffffp1023 ? x : found;
 }

@@ -81,6 +81,7 @@ typedef struct {
 
 typedef struct {
     double *planes, *tail, *value, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
+    double *flat;
     double *packed; /* a row of it for each array of a task and one for weights, if it is small */
     size_t packs;   /* doubles of each of them */
     int *chosen;
@@ -89,6 +90,11 @@ typedef struct {
 typedef struct {
     double *gradient, *safe, *sharp;
 } Sums;
+
+typedef struct {
+    const double *row;
+    int flat; /* whether a few stand for all: see weights_of in rows.h */
+} Weights;
 
 typedef struct {
     int columns, positive, floored;
@@ -186,10 +192,10 @@ typedef struct {
 
 static const Instructions sets[] = {
 #ifdef MANY_SETS
-    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_avx512, screen_avx512},
-    {"AVX2", search_one_avx2, least_in_form_avx2, assess_avx2, screen_avx2},
+    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512},
+    {"AVX2", search_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2},
 #endif
-    {"C", search_one_plain, least_in_form_plain, assess_plain, screen_plain},
+    {"C", search_one_plain, least_in_form_plain, assess_rows_plain, screen_plain},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
@@ -318,7 +324,8 @@ static int allot(Work *work, const Task *task)
     size_t rows = (task->n + BLOCK - 1) / BLOCK * BLOCK;
     size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
     work->packs = task->n <= PACKED ? rows : 0;
-    size_t all = (planes + tail + 6) * BLOCK + rows + sums + (tail + 2) * work->packs;
+    size_t flat = task->n > BLOCK ? SUMMED : 0;
+    size_t all = (planes + tail + 6) * BLOCK + rows + sums + flat + (tail + 2) * work->packs;
     double *memory = calloc(all + LANES, sizeof *memory);
     if (!memory)
         return 0;
@@ -332,6 +339,7 @@ static int allot(Work *work, const Task *task)
     work->ones = memory, memory += BLOCK;
     work->residual = memory, memory += rows;
     work->sums = memory, memory += sums;
+    work->flat = memory, memory += flat;
     work->packed = memory, memory += (tail + 1) * work->packs;
     work->chosen = (int *)memory;
     for (int r = 0; r < BLOCK; r++)

@@ -122,15 +122,42 @@ static void FN(broken)(
     }
 }
 
-static double FN(total)(const double *restrict values, size_t n)
+/* The weights of rows: where all of very many are alike, a few of them stand for all, which spares
+ * the memory a stream. */
+static Weights FN(weights_of)(const Work *work, const double *weight, size_t n)
+{
+    double apart = 0.0;
+    if (n <= BLOCK)
+        return (Weights){weight, 0};
+    for (size_t begin = 0; begin < n && apart == 0.0; begin += SUMMED) {
+        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+#pragma omp simd reduction(+ : apart)
+        for (size_t r = begin; r < end; r++)
+            apart += fabs(weight[r] - weight[0]);
+    }
+    if (apart != 0.0)
+        return (Weights){weight, 0};
+    for (size_t r = 0; r < SUMMED; r++)
+        work->flat[r] = weight[0];
+    return (Weights){work->flat, 1};
+}
+
+/* Those from a row on: of a block, or of SUMMED rows. */
+static const double *FN(weights_from)(const Weights *weight, size_t begin)
+{
+    return weight->flat ? weight->row : weight->row + begin;
+}
+
+static double FN(total)(const Weights *weight, size_t n)
 {
     double whole = 0.0;
     for (size_t begin = 0; begin < n; begin += SUMMED) {
-        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+        size_t m = n - begin < SUMMED ? n - begin : SUMMED;
+        const double *restrict w = FN(weights_from)(weight, begin);
         double part = 0.0;
 #pragma omp simd reduction(+ : part)
-        for (size_t r = begin; r < end; r++)
-            part += values[r];
+        for (size_t r = 0; r < m; r++)
+            part += w[r];
         whole += part;
     }
     return whole;
@@ -138,51 +165,66 @@ static double FN(total)(const double *restrict values, size_t n)
 
 /* Sum of weights times squares of what is at least `least` and at most `most` in size. */
 static double FN(squares)(
-    const double *restrict values, const double *restrict weight, size_t n, double least,
-    double most)
+    const double *restrict values, const Weights *weight, size_t n, double least, double most)
 {
     double whole = 0.0;
     for (size_t begin = 0; begin < n; begin += SUMMED) {
-        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
+        size_t m = n - begin < SUMMED ? n - begin : SUMMED;
+        const double *restrict w = FN(weights_from)(weight, begin);
+        const double *restrict value = values + begin;
         double part = 0.0;
 #pragma omp simd reduction(+ : part)
-        for (size_t r = begin; r < end; r++) {
-            double size = fabs(values[r]);
+        for (size_t r = 0; r < m; r++) {
+            double size = fabs(value[r]);
             size = size < least ? least : size;
             size = size < most ? size : most;
-            part += weight[r] * size * size;
+            part += w[r] * size * size;
         }
         whole += part;
     }
     return whole;
 }
 
-/* Sums of w q, w q^2 and w q^3 with q = z^2 / (nu + z^2), z = residual * per. */
+/* Adds the sums of w, w q, w q^2 and w q^3 with q = z^2 / (nu + z^2), z = residual * per. */
 static void FN(shares)(
-    const double *restrict residual, const double *restrict weight, size_t n, double per,
+    const double *restrict residual, const double *restrict weight, size_t m, double per,
     double nu, double *sums)
 {
-    sums[0] = sums[1] = sums[2] = 0.0;
-    for (size_t begin = 0; begin < n; begin += SUMMED) {
-        size_t end = n - begin < SUMMED ? n : begin + SUMMED;
-        double a = 0.0, b = 0.0, c = 0.0;
-#pragma omp simd reduction(+ : a, b, c)
-        for (size_t r = begin; r < end; r++) {
-            double z = residual[r] * per, q = z * z;
-            q = q / (q + nu);
-            double one = weight[r] * q, two = one * q;
-            a += one, b += two, c += two * q;
-        }
-        sums[0] += a, sums[1] += b, sums[2] += c;
+    double all = 0.0, a = 0.0, b = 0.0, c = 0.0;
+#pragma omp simd reduction(+ : all, a, b, c)
+    for (size_t r = 0; r < m; r++) {
+        double z = residual[r] * per, q = z * z;
+        q = q / (q + nu);
+        double one = weight[r] * q, two = one * q;
+        all += weight[r], a += one, b += two, c += two * q;
     }
+    sums[0] += all, sums[1] += a, sums[2] += b, sums[3] += c;
+}
+
+/* Sum of log((nu + z^2) / nu), z = residual * per, over a whole block: an eighth of the logarithms,
+ * of products of eight. Not finite where those leave the doubles. */
+static double FN(logs_together)(const double *restrict residual, double per, double nu, double back)
+{
+    double sum = 0.0;
+    enum { EACH = BLOCK / 8 };
+#pragma omp simd reduction(+ : sum)
+    for (size_t r = 0; r < EACH; r++) {
+        double product = 1.0;
+        for (size_t k = 0; k < 8; k++) {
+            double z = residual[r + k * EACH] * per;
+            product *= (z * z + nu) * back;
+        }
+        sum += FN(log)(product);
+    }
+    return sum;
 }
 
 /* Rows of a penalty: psi, sharp and safe as in objectives.py, each times the row's weight; adds
- * up the value and the weights. */
+ * up the value and the weights. `even` says that this is a whole block of one weight. */
 static void FN(penalties)(
     const Goal *goal, double state, const double *restrict residual,
-    const double *restrict weight, size_t m, double *restrict psi, double *restrict sharp,
-    double *restrict safe, double *value, double *total)
+    const double *restrict weight, size_t m, int even, double *restrict psi,
+    double *restrict sharp, double *restrict safe, double *value, double *total)
 {
     double sum = 0.0, all = 0.0;
     double d = state, over = goal->setting;
@@ -201,16 +243,26 @@ static void FN(penalties)(
         }
     } else if (goal->kind == STUDENT) {
         double per = 1.0 / state, nu = goal->setting, back = 1.0 / nu;
-        double lead = (nu + 1.0) * per * per;
-#pragma omp simd reduction(+ : sum, all)
+        double lead = (nu + 1.0) * per * per, together = INFINITY;
+#pragma omp simd reduction(+ : all)
         for (size_t r = 0; r < m; r++) {
             double e = residual[r], z = e * per, spread = z * z + nu;
-            sum += weight[r] * FN(log)(spread * back);
             all += weight[r];
             double s = 1.0 / spread, w = weight[r] * (lead * s);
             psi[r] = w * e;
             safe[r] = w;
             sharp[r] = w * (2.0 * nu * s - 1.0);
+        }
+        if (even)
+            together = FN(logs_together)(residual, per, nu, back);
+        if (isfinite(together)) {
+            sum = weight[0] * together;
+        } else {
+#pragma omp simd reduction(+ : sum)
+            for (size_t r = 0; r < m; r++) {
+                double z = residual[r] * per;
+                sum += weight[r] * FN(log)((z * z + nu) * back);
+            }
         }
     } else {
 #pragma omp simd reduction(+ : sum)
@@ -310,17 +362,30 @@ static void FN(derive)(
 }
 
 /* The scale of Student's t at its best: Halley's steps of its logarithm, for the score that
- * StudentT.settle has. A step below 3e-5 leaves an error of its cube. */
-static double FN(settle)(const Task *task, const double *weight, const double *residual, double state)
+ * StudentT.settle has. A step below 3e-5 leaves an error of its cube.
+ *
+ * `sums` are the shares at `state`, if they are known. */
+static double FN(settle)(
+    const Task *task, const Weights *weight, const double *residual, double state, double *sums)
 {
-    double nu = task->goal.setting, least = task->goal.least, sums[3];
-    double total = FN(total)(weight, task->n);
+    double nu = task->goal.setting, least = task->goal.least, again[4];
     double log_s = log(state > least ? state : least);
     for (int turn = 0; turn < 60; turn++) {
-        FN(shares)(residual, weight, task->n, exp(-log_s), nu, sums);
-        double score = (nu + 1.0) * sums[0] - total, fall = 2.0 * (nu + 1.0) * (sums[0] - sums[1]);
-        double bend = 4.0 * (nu + 1.0) * (sums[0] - 3.0 * sums[1] + 2.0 * sums[2]);
-        double floor = 1e-3 * total, step = score / (fall > floor ? fall : floor);
+        if (!sums) {
+            sums = again;
+            memset(again, 0, sizeof again);
+            for (size_t begin = 0; begin < task->n; begin += SUMMED) {
+                size_t m = task->n - begin < SUMMED ? task->n - begin : SUMMED;
+                double part[4] = {0};
+                FN(shares)(
+                    residual + begin, FN(weights_from)(weight, begin), m, exp(-log_s), nu, part);
+                for (int i = 0; i < 4; i++)
+                    again[i] += part[i];
+            }
+        }
+        double score = (nu + 1.0) * sums[1] - sums[0], fall = 2.0 * (nu + 1.0) * (sums[1] - sums[2]);
+        double bend = 4.0 * (nu + 1.0) * (sums[1] - 3.0 * sums[2] + 2.0 * sums[3]);
+        double floor = 1e-3 * sums[0], step = score / (fall > floor ? fall : floor);
         /* Far away the third order would lead astray. */
         double turned = 1.0 - step * bend / (2.0 * (fall > floor ? fall : floor));
         step /= turned < 0.5 ? 0.5 : turned > 2.0 ? 2.0 : turned;
@@ -329,14 +394,17 @@ static double FN(settle)(const Task *task, const double *weight, const double *r
         log_s = next > log(least) ? next : log(least);
         if (!(fabs(step) > 3e-5))
             break;
+        sums = NULL;
     }
     return exp(log_s);
 }
 
 /* Where the rows of block k stand, their number rounded up to whole vectors. The last, short block
- * has been copied and its last row repeated; those repeats weigh nothing. */
+ * has been copied and its last row repeated; those repeats weigh nothing. `aimed` says whether the
+ * targets are looked at too. */
 static size_t FN(block)(
-    const Task *task, const Work *work, size_t k, const double **logs, const double **target)
+    const Task *task, const Work *work, size_t k, int aimed, const double **logs,
+    const double **target)
 {
     size_t begin = k * BLOCK, m = task->n - begin < BLOCK ? task->n - begin : BLOCK;
     size_t padded = (m + LANES - 1) & ~(size_t)(LANES - 1);
@@ -344,7 +412,8 @@ static size_t FN(block)(
     for (size_t r = begin + BLOCK; r < begin + 2 * BLOCK && r < task->n; r += LANES) {
         for (int i = 0; i < task->law.inputs; i++)
             PREFETCH(task->logs[i] + r);
-        PREFETCH(task->target + r);
+        if (aimed)
+            PREFETCH(task->target + r);
     }
     int here = padded == m || task->padded;
     for (int i = 0; i < task->law.inputs; i++)
@@ -353,21 +422,36 @@ static size_t FN(block)(
     return padded;
 }
 
-/* Residuals of all rows, one after the other; of few rows the slopes too. */
-static void FN(residuals)(const Task *task, const Work *work, const double *th)
+/* Residuals of all rows, one after the other; of few rows the slopes too. While they are at hand,
+ * their shares at the state are added up, if they are wanted. */
+static void FN(residuals)(
+    const Task *task, const Work *work, const double *th, const Weights *weight, double state,
+    double *sums)
 {
     const double *logs[MOST_INPUTS], *target;
+    double part[4] = {0}, per = 1.0 / (state > task->goal.least ? state : task->goal.least);
     int few = task->n <= BLOCK;
     for (size_t k = 0; k * BLOCK < task->n; k++) {
-        size_t m = FN(block)(task, work, k, logs, &target);
-        FN(derive)(task, work, th, logs, target, m, few, work->residual + k * BLOCK);
+        size_t begin = k * BLOCK, rows = task->n - begin < BLOCK ? task->n - begin : BLOCK;
+        size_t m = FN(block)(task, work, k, 1, logs, &target);
+        FN(derive)(task, work, th, logs, target, m, few, work->residual + begin);
+        if (!sums)
+            continue;
+        FN(shares)(
+            work->residual + begin, FN(weights_from)(weight, begin), rows, per, task->goal.setting,
+            part);
+        if ((k + 1) % GROUPED == 0 || begin + rows == task->n) {
+            for (int i = 0; i < 4; i++)
+                sums[i] += part[i];
+            memset(part, 0, sizeof part);
+        }
     }
 }
 
 /* The objective of one problem, and its sums: see `assess` in module.c. The state BEGIN stands for
  * the scale that a likelihood begins with. */
 static void FN(assess)(
-    const Task *task, const Work *work, const double *th, const double *weight, double state,
+    const Task *task, const Work *work, const double *th, const Weights *weight, double state,
     Standing *found)
 {
     const double *logs[MOST_INPUTS], *plane[MOST_PARAMETERS] = {0}, *target;
@@ -379,30 +463,33 @@ static void FN(assess)(
         if (task->law.slot[i] >= 0)
             plane[task->law.slot[i]] = work->planes + (size_t)i * BLOCK;
     if (settles) {
-        FN(residuals)(task, work, th);
-        if (state == BEGIN) {
+        double shares[4] = {0};
+        int known = state != BEGIN;
+        FN(residuals)(task, work, th, weight, state, known ? shares : NULL);
+        if (!known) {
             double squares = FN(squares)(work->residual, weight, task->n, 0.0, 1e100);
             state = sqrt(squares / FN(total)(weight, task->n));
         }
-        state = FN(settle)(task, weight, work->residual, state);
+        state = FN(settle)(task, weight, work->residual, state, known ? shares : NULL);
     }
     double *whole = work->sums, *part = work->sums + count, some = 0.0;
     memset(whole, 0, 2 * count * sizeof *whole);
     Sums sums = {part, part + p, part + p + p * p};
     for (size_t k = 0; k < blocks; k++) {
-        size_t begin = k * BLOCK, m = FN(block)(task, work, k, logs, &target);
+        size_t begin = k * BLOCK, m = FN(block)(task, work, k, !settles, logs, &target);
         double *residual = work->residual + (settles ? begin : 0);
         /* What the first pass has left stands: residuals, and the slopes of few rows. */
         if (!settles || blocks > 1)
             FN(derive)(task, work, th, logs, target, m, 1, settles ? NULL : residual);
-        const double *w = weight + begin;
+        const double *w = FN(weights_from)(weight, begin);
         if (begin + m > task->n) {
             memset(work->weight + m - LANES, 0, LANES * sizeof *w);
             memcpy(work->weight, w, (task->n - begin) * sizeof *w);
             w = work->weight;
         }
         FN(penalties)(
-            &task->goal, state, residual, w, m, work->psi, work->sharp, work->safe, &some, &total);
+            &task->goal, state, residual, w, m, m == BLOCK && w == work->flat, work->psi,
+            work->sharp, work->safe, &some, &total);
         FN(gather)(
             work->psi, same ? NULL : work->sharp, work->safe, plane, (int)p, m, work->ones, &sums);
         if ((k + 1) % GROUPED == 0 || k + 1 == blocks) {
@@ -434,4 +521,12 @@ static void FN(assess)(
     found->value = sound ? value : INFINITY;
     found->size = size;
     found->state = state;
+}
+
+static void FN(assess_rows)(
+    const Task *task, const Work *work, const double *th, const double *weight, double state,
+    Standing *found)
+{
+    Weights weights = FN(weights_of)(work, weight, task->n);
+    FN(assess)(task, work, th, &weights, state, found);
 }

@@ -17,7 +17,7 @@ static void FN(theta_of)(const Search *search, const double *u, double *theta)
 }
 
 static void FN(assess_at)(
-    const Search *search, const double *u, const double *weight, double state, Standing *found)
+    const Search *search, const double *u, const Weights *weight, double state, Standing *found)
 {
     double theta[MOST_PARAMETERS];
     FN(theta_of)(search, u, theta);
@@ -30,7 +30,7 @@ static void FN(assess_at)(
 }
 
 /* State to start from: as `begin` of the objective. */
-static double FN(begun)(const Search *search, const double *u, const double *weight)
+static double FN(begun)(const Search *search, const double *u, const Weights *weight)
 {
     const Goal *goal = &search->task->goal;
     double theta[MOST_PARAMETERS], sum = 0.0;
@@ -39,11 +39,11 @@ static double FN(begun)(const Search *search, const double *u, const double *wei
     if (!search->cold)
         return goal->least;
     FN(theta_of)(search, u, theta);
-    FN(residuals)(search->task, search->work, theta);
+    FN(residuals)(search->task, search->work, theta, weight, 1.0, NULL);
     const double *residual = search->work->residual;
     for (size_t r = 0; r < search->task->n; r++) {
         double size = fabs(residual[r]);
-        sum += weight[r] * (size < 1e6 ? size : 1e6);
+        sum += weight->row[weight->flat ? 0 : r] * (size < 1e6 ? size : 1e6);
     }
     double state = sum / FN(total)(weight, search->task->n);
     return state > goal->least ? state : goal->least;
@@ -190,11 +190,11 @@ static End FN(search_one)(const Search *whole, double *u, const double *weights)
 {
     Search own = *whole;
     const Search *search = &own;
-    const double *weight = FN(packed)(whole, weights, whole->some);
-    if (weight)
+    const double *packed = FN(packed)(whole, weights, whole->some);
+    if (packed)
         own.task = whole->some;
-    else
-        weight = weights;
+    Weights own_weights = FN(weights_of)(own.work, packed ? packed : weights, own.task->n);
+    const Weights *weight = &own_weights;
     const Rules *rules = search->rules;
     const Goal *goal = &search->task->goal;
     int p = search->p, converged = 0;
