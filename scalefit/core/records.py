@@ -1,4 +1,4 @@
-"""Frozen dataclasses that cost next to nothing until they are used.
+"""Dataclasses that cost next to nothing until they are used.
 
 `dataclasses` reads the annotations of each class and writes, compiles and runs functions for it: a
 third of what importing the library took. Here constructor, comparison, text and guard are shared
@@ -10,11 +10,15 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass", "names_of", "replace"]
+__all__ = ["dataclass", "field", "names_of", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass, replace
+    from dataclasses import dataclass, field, replace
 else:
+
+    def field(**settings: Any) -> Any:
+        """As `dataclasses.field`."""
+        return _Field(settings)
 
     def dataclass(
         cls: Any = None, /, *, frozen: bool = False, eq: bool = True, repr: bool = True
@@ -22,15 +26,11 @@ else:
         """As `dataclasses.dataclass`, of whose settings it takes these three."""
 
         def made(cls: Any) -> Any:
-            if not frozen:
-                import dataclasses
-
-                cls = dataclasses.dataclass(cls, eq=eq, repr=repr)
-                cls.__record__ = dict.fromkeys(cls.__dataclass_fields__)
-                return cls
-            shared = {"__init__": _fill, "__setattr__": _set_once, "__delattr__": _refuse}
+            shared: dict[str, Any] = {"__init__": _fill}
+            if frozen:
+                shared |= {"__setattr__": _set_once, "__delattr__": _refuse}
             if eq:
-                shared |= {"__eq__": _equal, "__hash__": _hash}
+                shared |= {"__eq__": _equal, "__hash__": _hash if frozen else None}
             if repr:
                 shared["__repr__"] = _text
             for name, function in shared.items():
@@ -51,6 +51,13 @@ else:
 def names_of(record: Any) -> tuple[str, ...]:
     """Names of the fields of a record or of its class, in order."""
     return tuple(record.__record__)
+
+
+class _Field:
+    """What a class is given instead of a default."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
 
 
 class _Later:
@@ -81,13 +88,9 @@ def _record(cls: Any) -> dict[str, tuple[Any, Any]]:
         if str(annotation).removeprefix("typing.").startswith("ClassVar"):
             continue
         default, factory = vars(cls).get(name, _NONE), None
-        if type(default).__module__ == "dataclasses":
-            from dataclasses import MISSING
-
-            default, factory = (
-                none if value is MISSING else value
-                for value, none in ((default.default, _NONE), (default.default_factory, None))
-            )
+        if isinstance(default, _Field):
+            factory = default.settings.get("default_factory")
+            default = default.settings.get("default", _NONE)
         found[name] = default, factory
     return found
 
@@ -97,6 +100,9 @@ def _fields(cls: Any) -> Any:
 
     _ = cls.__record__  # before the defaults leave the class
     del cls.__dataclass_fields__
+    for name, default in list(vars(cls).items()):
+        if isinstance(default, _Field):
+            setattr(cls, name, dataclasses.field(**default.settings))
     dataclasses.dataclass(cls, init=False, eq=False, repr=False)
     return cls.__dataclass_fields__
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import field
 
 import numpy as np
 
@@ -154,7 +152,7 @@ class Assignment:
 
     columns: Mapping[str, str]
     asked: frozenset[str] = frozenset()
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
 
 
 def fold(name: str) -> str:
@@ -172,6 +170,8 @@ def flag(role: str, column: str) -> str:
     >>> flag("L", "CE loss")
     "--col 'L=CE loss'"
     """
+    import shlex
+
     return f"--col {shlex.quote(f'{role}={shown(column)}')}"
 
 
@@ -431,5 +431,7 @@ def _near(name: str, names: Sequence[str], why: str) -> str:
     same = [known for known in names if fold(known) == fold(name)]
     near = same[0] if same else nearest(name, names)
     if near:
+        import shlex
+
         return f"did you mean {why}{shlex.quote(shown(near))}?"
     return f"columns: {', '.join(shown(known, 40) for known in names[:8])}"

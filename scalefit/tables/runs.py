@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +56,7 @@ class RunTable:
     rows_read: int
     row: IntArray
     excluded: tuple[Exclusion, ...] = ()
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
         """How many rows of what, and the roles that are played."""

@@ -6,7 +6,6 @@ import ast
 import keyword
 import operator
 import re
-import shlex
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -113,6 +112,8 @@ def flag(condition: str) -> str:
     >>> flag("loss < 4")
     "--where 'loss < 4'"
     """
+    import shlex
+
     return f"--where {shlex.quote(condition)}"
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from scalefit.core.digests import sha256
 from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, field
 from scalefit.core.registry import Registry
 
 HEAD = 64 * 1024
@@ -209,11 +208,11 @@ class Source:
         """
         if self.packed is not None:
             return self.packed.sha256()
-        digest = hashlib.sha256()
+        digest = sha256(self.stamp[0])
         for chunk in self.chunks():
             digest.update(chunk)
         self.refuse_change()
-        return digest.hexdigest()
+        return str(digest.hexdigest())
 
     def refuse_change(self) -> None:
         """Refuse a file that is not what it was when it was opened.

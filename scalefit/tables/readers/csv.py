@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from scalefit.core.digests import sha256
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import LONGEST_CELL, shown
@@ -58,7 +57,7 @@ class _Header:
     cells: tuple[str, ...]
     separator: str
     lines: int
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
 
 
 class _Column:
@@ -338,7 +337,7 @@ def _survey(source: Source) -> _Survey:
             "convert it: iconv -f UTF-16 -t UTF-8 FILE > CLEAN.csv",
         )
     decoder = codecs.getincrementaldecoder("utf-8")()
-    digest = hashlib.sha256()
+    digest = sha256(source.stamp[0])
     longest = quotes = ends = blank = 0
     line_start, seen, last = 0, 0, -2
     for chunk in source.chunks():

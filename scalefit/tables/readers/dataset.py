@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from scalefit.core.digests import sha256
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
@@ -55,10 +55,10 @@ class OpenedDataset:
 
     def sha256(self) -> str:
         """Hash of the paths and the hashes of all files."""
-        digest = hashlib.sha256()
+        digest = sha256(100 * len(self.files))
         for path, _, file in self.files:
             digest.update(f"{path}\n{file.sha256()}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+        return str(digest.hexdigest())
 
     def load(
         self, numbers: Sequence[str], texts: Sequence[str], na: Collection[str] = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from scalefit.core.digests import sha256
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.records import dataclass
@@ -47,7 +47,10 @@ class Memory:
         whole = self.table.combine_chunks().replace_schema_metadata(None)
         with pa.ipc.new_stream(sink, whole.schema) as writer:
             writer.write_table(whole)
-        return hashlib.sha256(sink.getvalue()).hexdigest()
+        written = sink.getvalue()
+        digest = sha256(written.size)
+        digest.update(written)
+        return str(digest.hexdigest())
 
 
 def open_memory(given: Any) -> Memory:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,7 +66,7 @@ class _Chapter:
 
     section: Section
     anchor: str
-    pictures: tuple[tuple[Figure, Markup], ...] = field(default=())
+    pictures: tuple[tuple[Figure, Markup], ...] = ()
 
 
 def _chapters(report: Report) -> Iterator[_Chapter]:
