@@ -91,6 +91,12 @@ def _record(cls: Any) -> dict[str, tuple[Any, Any]]:
         if isinstance(default, _Field):
             factory = default.settings.get("default_factory")
             default = default.settings.get("default", _NONE)
+        elif type(default).__module__ == "dataclasses":
+            from dataclasses import MISSING
+
+            default, factory = default.default, default.default_factory
+            default = _NONE if default is MISSING else default
+            factory = None if factory is MISSING else factory
         found[name] = default, factory
     return found
 

@@ -12,10 +12,13 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.broken import Broken, broken_of
+from scalefit.inference.native import MOST_INPUTS, MOST_PARAMETERS, MOST_STEPS, NATIVE
 from scalefit.inference.powers import Powers, powers_of
 from scalefit.laws.base import Law, Parameter, rescaled
+from scalefit.laws.tape import record
 
 Bounds = Mapping[str, tuple[float, float]]
+_TAPED = 2  # a law told by the steps of its formula
 _SAME = 1e-9  # residuals of one curve written in two ways
 
 
@@ -173,12 +176,35 @@ class Problem:
         # Known already: a block is looked at once for every step of a search.
         part.__dict__["logs"] = tuple(values[some] for values in self.logs)
         part.__dict__["fused"] = self.fused
+        if self.fused is None and self.compiled is not None:
+            numbers, columns = self.compiled
+            part.__dict__["compiled"] = numbers, tuple(values[some] for values in columns)
         return part
 
     @cached_property
     def fused(self) -> Powers | Broken | None:
         """The law's fused path, if it has one."""
         return powers_of(self.law, self.free) or broken_of(self.law, self.free)
+
+    @cached_property
+    def compiled(self) -> tuple[IntArray, tuple[Array, ...]] | None:
+        """The law in whole numbers, and its columns, as native/module.c reads them.
+
+        None where the compiled part is not built or does not know how.
+        """
+        if NATIVE is None or len(self.law.parameters) > MOST_PARAMETERS:
+            return None
+        if self.fused is not None:
+            columns = self.logs[: int(self.fused.numbers[3])]
+            return (self.fused.numbers, columns) if len(columns) <= MOST_INPUTS else None
+        tape = record(self.law, self.inputs)
+        if tape is None or len(tape.columns) > MOST_INPUTS or len(tape.steps) > MOST_STEPS:
+            return None
+        slots = [self.free.index(i) if i in self.free else -1 for i in range(self.fixed.size)]
+        logs = [int(parameter.log) for parameter in self.law.parameters]
+        sizes = [len(slots), self.p, len(tape.columns)]
+        numbers = [_TAPED, *sizes, *slots, *logs, len(tape.steps), tape.scalars]
+        return np.concatenate([np.array(numbers), tape.steps.ravel()]), tape.columns
 
     def residual(self, u: Array) -> Array:
         """Residuals alone, shape (B, n); infinite where the law leaves the doubles."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scalefit.core.observations import Array, IntArray
 from scalefit.core.records import dataclass, names_of
 from scalefit.inference.blocks import ROWS, dot, slices
-from scalefit.inference.native import MOST_INPUTS, MOST_PARAMETERS, NATIVE
+from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import (
     SMALLEST_SCALE,
     AsymmetricHuber,
@@ -81,8 +81,12 @@ def assess(
         Its value is not finite where anything of it is not.
     """
     known = _compiled(problem, objective, u, weight, state)
-    if known is not None:
-        return known
+    return known if known is not None else _by_numpy(problem, objective, u, weight, state)
+
+
+def _by_numpy(
+    problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
+) -> Standing:
     found = _in_blocks(problem, objective, u, weight, state)
     sound = np.isfinite(found.safe).all(axis=(1, 2)) & np.isfinite(found.sharp).all(axis=(1, 2))
     found.value[~(sound & np.isfinite(found.gradient).all(axis=1))] = np.inf
@@ -111,13 +115,11 @@ def compiled_task(problem: Problem, objective: Objective) -> tuple[Any, ...] | N
 
     None where that is not built, or the law or the objective is none that it knows.
     """
-    law, goal = problem.fused, _goal(objective)
-    if NATIVE is None or law is None or goal is None:
+    goal = _goal(objective)
+    if goal is None or problem.compiled is None:
         return None
-    _, parameters, _, inputs = (int(number) for number in law.numbers[:4])
-    if parameters > MOST_PARAMETERS or inputs > MOST_INPUTS:
-        return None
-    return law.numbers, *goal, problem.log_target, problem.logs[:inputs], problem.target
+    numbers, columns = problem.compiled
+    return numbers, *goal, problem.log_target, columns, problem.target
 
 
 def _goal(objective: Objective) -> tuple[int, Array] | None:

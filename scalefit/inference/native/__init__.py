@@ -19,7 +19,7 @@ if os.environ.get("SCALEFIT_NATIVE", "1") != "0":
     except ImportError:
         NATIVE = None
 
-MOST_PARAMETERS, MOST_INPUTS, MOST_COLUMNS = 32, 8, 16  # as in module.c
+MOST_PARAMETERS, MOST_INPUTS, MOST_COLUMNS, MOST_STEPS = 32, 8, 16, 96  # as in module.c
 
 
 def engine() -> str:

@@ -25,7 +25,10 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-enum { POWERS, BROKEN };
+enum { POWERS, BROKEN, TAPED };
+/* As scalefit/laws/tape.py numbers them: from NEGATIVE on with one operand, from ADD on with two. */
+enum { PARAMETER, CONSTANT, COLUMN, ADD, SUBTRACT, MULTIPLY, DIVIDE, MINIMUM, MAXIMUM, NEGATIVE, EXP,
+       EXPM1, LOG, LOG1P, SQRT, ABSOLUTE, TANH };
 enum { HUBER, STUDENT, SQUARES };
 #define BEGIN (-1.0) /* a state that none is */
 enum {
@@ -39,6 +42,7 @@ enum {
     MOST_INPUTS = 8,
     MOST_BREAKS = 10,
     MOST_COLUMNS = 16,
+    MOST_STEPS = 96,
 };
 
 typedef struct {
@@ -50,6 +54,12 @@ typedef struct {
 } Break;
 
 typedef struct {
+    int kind, a, b;
+    int varies; /* with a parameter */
+    double constant;
+} Step;
+
+typedef struct {
     int kind, parameters, free, inputs;
     int floors, floor[MOST_PARAMETERS];
     int slot[MOST_PARAMETERS]; /* number of each free parameter, -1 of a fixed one */
@@ -57,6 +67,9 @@ typedef struct {
     Term term[MOST_PARAMETERS];
     int amplitude, slope, breaks;
     Break broken[MOST_BREAKS];
+    int steps, scalars; /* those that need no row come first */
+    Step step[MOST_STEPS];
+    int in_log[MOST_PARAMETERS]; /* whether each parameter is searched in its logarithm */
 } Law;
 
 typedef struct {
@@ -81,6 +94,7 @@ typedef struct {
 
 typedef struct {
     double *planes, *tail, *value, *residual, *weight, *psi, *sharp, *safe, *ones, *sums;
+    double *steps; /* two planes of BLOCK for each */
     double *flat;
     double *packed; /* a row of it for each array of a task and one for weights, if it is small */
     size_t packs;   /* doubles of each of them */
@@ -160,6 +174,7 @@ typedef struct {
 
 #define SET plain
 #include "elementary.h"
+#include "tape.h"
 #include "rows.h"
 #include "systems.h"
 #include "box.h"
@@ -172,6 +187,7 @@ typedef struct {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #include "elementary.h"
+#include "tape.h"
 #include "rows.h"
 #include "systems.h"
 #include "box.h"
@@ -182,6 +198,7 @@ typedef struct {
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512")
 #include "elementary.h"
+#include "tape.h"
 #include "rows.h"
 #include "systems.h"
 #include "box.h"
@@ -274,12 +291,55 @@ static int next_number(Reader *reader, int least, int most)
     return (int)*reader->next++;
 }
 
-/* See `described` in compiled.py. */
+/* The steps of a formula. */
+static void read_steps(Reader *reader, Law *law)
+{
+    for (int k = 0; k < law->parameters; k++)
+        law->in_log[k] = next_number(reader, 0, 1);
+    law->steps = next_number(reader, 1, MOST_STEPS);
+    law->scalars = next_number(reader, 0, law->steps - 1);
+    for (int i = 0; i < law->steps && reader->sound; i++) {
+        Step *step = law->step + i;
+        step->kind = next_number(reader, PARAMETER, TANH);
+        int scalar = i < law->scalars;
+        if (step->kind == CONSTANT) {
+            if (reader->next == reader->end) {
+                reader->sound = 0;
+                return;
+            }
+            memcpy(&step->constant, reader->next++, sizeof step->constant);
+            next_number(reader, 0, 0);
+            reader->sound &= scalar;
+            continue;
+        }
+        int leaf = step->kind < ADD, two = step->kind >= ADD && step->kind < NEGATIVE;
+        int most = step->kind == PARAMETER ? law->parameters - 1
+                   : step->kind == COLUMN  ? law->inputs - 1
+                                           : i - 1;
+        if (most < 0) {
+            reader->sound = 0;
+            return;
+        }
+        step->a = next_number(reader, 0, most);
+        step->b = next_number(reader, 0, two ? most : 0);
+        if (leaf) {
+            step->varies = step->kind == PARAMETER;
+            reader->sound &= scalar == (step->kind == PARAMETER);
+            continue;
+        }
+        step->varies = law->step[step->a].varies || (two && law->step[step->b].varies);
+        int rows = step->a >= law->scalars || (two && step->b >= law->scalars);
+        reader->sound &= rows == !scalar;
+    }
+    reader->sound &= law->step[law->steps - 1].kind >= ADD && law->step[law->steps - 1].varies;
+}
+
+/* As Powers.numbers, Broken.numbers and Tape.numbers give it. */
 static int read_law(const Py_buffer *view, Law *law)
 {
     Reader reader = {view->buf, (const int64_t *)view->buf + view->len / 8, 1};
     memset(law, 0, sizeof *law);
-    law->kind = next_number(&reader, POWERS, BROKEN);
+    law->kind = next_number(&reader, POWERS, TAPED);
     law->parameters = next_number(&reader, 1, MOST_PARAMETERS);
     law->free = next_number(&reader, 1, law->parameters);
     law->inputs = next_number(&reader, 1, MOST_INPUTS);
@@ -291,10 +351,14 @@ static int read_law(const Py_buffer *view, Law *law)
     }
     for (int i = 0; i < law->free; i++)
         reader.sound &= seen[i] == 1;
-    law->floors = next_number(&reader, law->kind == BROKEN, MOST_PARAMETERS);
-    for (int i = 0; i < law->floors; i++)
-        law->floor[i] = next_number(&reader, 0, last);
-    if (law->kind == POWERS) {
+    if (law->kind != TAPED) {
+        law->floors = next_number(&reader, law->kind == BROKEN, MOST_PARAMETERS);
+        for (int i = 0; i < law->floors; i++)
+            law->floor[i] = next_number(&reader, 0, last);
+    }
+    if (law->kind == TAPED) {
+        read_steps(&reader, law);
+    } else if (law->kind == POWERS) {
         law->terms = next_number(&reader, 1, MOST_PARAMETERS);
         for (int t = 0; t < law->terms; t++) {
             Term *term = law->term + t;
@@ -325,7 +389,8 @@ static int allot(Work *work, const Task *task)
     size_t planes = (size_t)task->law.parameters + 1, tail = (size_t)task->law.inputs + 1;
     work->packs = task->n <= PACKED ? rows : 0;
     size_t flat = task->n > BLOCK ? SUMMED : 0;
-    size_t all = (planes + tail + 6) * BLOCK + rows + sums + flat + (tail + 2) * work->packs;
+    size_t steps = 2 * (size_t)task->law.steps * BLOCK;
+    size_t all = steps + (planes + tail + 6) * BLOCK + rows + sums + flat + (tail + 2) * work->packs;
     double *memory = calloc(all + LANES, sizeof *memory);
     if (!memory)
         return 0;
@@ -340,6 +405,7 @@ static int allot(Work *work, const Task *task)
     work->residual = memory, memory += rows;
     work->sums = memory, memory += sums;
     work->flat = memory, memory += flat;
+    work->steps = memory, memory += steps;
     work->packed = memory, memory += (tail + 1) * work->packs;
     work->chosen = (int *)memory;
     for (int r = 0; r < BLOCK; r++)

@@ -349,6 +349,9 @@ static void FN(derive)(
     double *restrict value = work->value;
     if (task->law.kind == POWERS)
         FN(powers)(&task->law, th, logs, m, task->log_target, slopes, value, work->planes);
+    else if (task->law.kind == TAPED)
+        FN(taped)(
+            &task->law, th, logs, m, task->log_target, slopes, value, work->planes, work->steps);
     else
         FN(broken)(&task->law, th, logs, m, task->log_target, value, work->planes);
     if (!residual)
