@@ -18,6 +18,7 @@ from scalefit.core.records import dataclass, names_of, replace
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import median
 from scalefit.inference.blocks import dot, sum_over
+from scalefit.inference.native import NATIVE
 
 SMALLEST_SCALE = 1e-12
 _LARGEST_DELTA = 1e6
@@ -179,6 +180,14 @@ class StudentT:
         The score sum w ((nu+1) z^2/(nu+z^2) - 1) falls in log s, so the root is unique. A step
         below 1e-6 leaves an error of its square.
         """
+        if NATIVE is not None:
+            residual, weight = np.ascontiguousarray(residual), np.ascontiguousarray(weight)
+            found = np.array(state, dtype=float)
+            NATIVE.settle(residual, weight, self.nu, SMALLEST_SCALE, found)
+            return found
+        return self._settle_by_numpy(residual, weight, state)
+
+    def _settle_by_numpy(self, residual: Array, weight: Array, state: Array) -> Array:
         total = _total(weight, residual)
         log_s = np.log(np.maximum(state, SMALLEST_SCALE))
         live = np.arange(len(log_s))

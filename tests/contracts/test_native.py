@@ -188,6 +188,26 @@ def test_bits_do_not_depend_on_the_batch(instructions):
                 assert np.array_equal(getattr(whole, name)[some], getattr(alone, name))
 
 
+@pytest.mark.parametrize("n", [1, 5, 300, 40_000])
+def test_scales_of_student_s_t_agree(n, instructions):
+    random = np.random.default_rng(n)
+    residual = random.standard_t(2, (6, n)) * np.array([[1e-9], [0.01], [1], [30], [1], [0]])
+    weight = random.poisson(1.0, (6, n)) + 0.01
+    for nu in (1.0, 4.0, 1000.0):
+        objective = StudentT(nu)
+        for given in (weight, weight[:1]):
+            for begin in (1e-12, 1.0, 1e6):
+                state = np.full(6, begin)
+                found = objective.settle(residual, given, state)
+                other = objective._settle_by_numpy(residual, given, state)
+                np.testing.assert_allclose(found, other, rtol=1e-11)
+                assert (state == begin).all()
+    residual[0, 0] = np.nan
+    assert np.isnan(StudentT().settle(residual, weight, np.ones(6))).tolist() == [True] + 5 * [
+        False
+    ]
+
+
 def test_the_least_in_a_box_agrees():
     random = np.random.default_rng(11)
     for p in (1, 2, 5, 12):

@@ -166,6 +166,7 @@ typedef struct {
     void (*assess)(
         const Task *, const Work *, const double *, const double *, double, Standing *);
     void (*screen)(const Sets *, const double *, const int64_t *, double *, double *);
+    double (*settle)(const Goal *, size_t, const double *, const double *, double);
 } Instructions;
 
 #define GLUE(name, set) name##_##set
@@ -209,10 +210,13 @@ typedef struct {
 
 static const Instructions sets[] = {
 #ifdef MANY_SETS
-    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512},
-    {"AVX2", search_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2},
+    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512,
+     settle_rows_avx512},
+    {"AVX2", search_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2,
+     settle_rows_avx2},
 #endif
-    {"C", search_one_plain, least_in_form_plain, assess_rows_plain, screen_plain},
+    {"C", search_one_plain, least_in_form_plain, assess_rows_plain, screen_plain,
+     settle_rows_plain},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
@@ -596,6 +600,46 @@ end:
 }
 
 PyDoc_STRVAR(
+    settle_doc,
+    "settle(residual, weight, nu, least, state)\n\n"
+    "The scales of Student's t at their best, near those in `state`, which are replaced.");
+
+static PyObject *settle(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { RESIDUAL, WEIGHT, STATE, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    size_t apart;
+    int done = 0;
+    memset(view, 0, sizeof view);
+    if (nargs != 5)
+        return refuse("5 arguments were expected"), NULL;
+    Goal goal = {STUDENT, PyFloat_AsDouble(args[2]), PyFloat_AsDouble(args[3]), 0.0};
+    if (PyErr_Occurred())
+        return NULL;
+    if (!numbers_of(args[4], view + STATE, DOUBLES, -1, 1) ||
+        !numbers_of(args[0], view + RESIDUAL, DOUBLES, -1, 0))
+        goto end;
+    Py_ssize_t batch = view[STATE].len / 8, n = batch ? view[RESIDUAL].len / 8 / batch : 1;
+    if (n < 1 || view[RESIDUAL].len != batch * n * 8) {
+        refuse("residuals of every problem were expected");
+        goto end;
+    }
+    if (!read_weights(args[1], view + WEIGHT, (size_t)n, batch, &apart))
+        goto end;
+    const double *residual = view[RESIDUAL].buf, *weight = view[WEIGHT].buf;
+    double *state = view[STATE].buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t b = 0; b < batch; b++)
+        state[b] = instructions()->settle(
+            &goal, (size_t)n, weight + (size_t)b * apart, residual + b * n, state[b]);
+    Py_END_ALLOW_THREADS
+    done = 1;
+end:
+    return ended(view, VIEWS, done);
+}
+
+PyDoc_STRVAR(
     least_in_box_doc,
     "least_in_box(system, right, least, most, turns, x, sound)\n\n"
     "As systems.least_in_box; the last two are filled.");
@@ -843,6 +887,7 @@ static PyObject *restrict_to(PyObject *module, PyObject *const *args, Py_ssize_t
 static PyMethodDef methods[] = {
     {"assess", (PyCFunction)(void (*)(void))assess, METH_FASTCALL, assess_doc},
     {"solve", (PyCFunction)(void (*)(void))solve, METH_FASTCALL, solve_doc},
+    {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
     {"philox", (PyCFunction)(void (*)(void))philox, METH_FASTCALL, philox_doc},

@@ -369,16 +369,17 @@ static void FN(derive)(
  *
  * `sums` are the shares at `state`, if they are known. */
 static double FN(settle)(
-    const Task *task, const Weights *weight, const double *residual, double state, double *sums)
+    const Goal *goal, size_t n, const Weights *weight, const double *residual, double state,
+    double *sums)
 {
-    double nu = task->goal.setting, least = task->goal.least, again[4];
+    double nu = goal->setting, least = goal->least, again[4];
     double log_s = log(state > least ? state : least);
     for (int turn = 0; turn < 60; turn++) {
         if (!sums) {
             sums = again;
             memset(again, 0, sizeof again);
-            for (size_t begin = 0; begin < task->n; begin += SUMMED) {
-                size_t m = task->n - begin < SUMMED ? task->n - begin : SUMMED;
+            for (size_t begin = 0; begin < n; begin += SUMMED) {
+                size_t m = n - begin < SUMMED ? n - begin : SUMMED;
                 double part[4] = {0};
                 FN(shares)(
                     residual + begin, FN(weights_from)(weight, begin), m, exp(-log_s), nu, part);
@@ -394,7 +395,7 @@ static double FN(settle)(
         step /= turned < 0.5 ? 0.5 : turned > 2.0 ? 2.0 : turned;
         step = step > 2.0 ? 2.0 : step < -2.0 ? -2.0 : step;
         double next = log_s + step;
-        log_s = next > log(least) ? next : log(least);
+        log_s = next < log(least) ? log(least) : next;
         if (!(fabs(step) > 3e-5))
             break;
         sums = NULL;
@@ -473,7 +474,8 @@ static void FN(assess)(
             double squares = FN(squares)(work->residual, weight, task->n, 0.0, 1e100);
             state = sqrt(squares / FN(total)(weight, task->n));
         }
-        state = FN(settle)(task, weight, work->residual, state, known ? shares : NULL);
+        state = FN(settle)(
+            &task->goal, task->n, weight, work->residual, state, known ? shares : NULL);
     }
     double *whole = work->sums, *part = work->sums + count, some = 0.0;
     memset(whole, 0, 2 * count * sizeof *whole);
@@ -532,4 +534,11 @@ static void FN(assess_rows)(
 {
     Weights weights = FN(weights_of)(work, weight, task->n);
     FN(assess)(task, work, th, &weights, state, found);
+}
+
+static double FN(settle_rows)(
+    const Goal *goal, size_t n, const double *weight, const double *residual, double state)
+{
+    Weights weights = {weight, 0};
+    return FN(settle)(goal, n, &weights, residual, state, NULL);
 }
