@@ -30,6 +30,7 @@ _ROUNDS: _Rounds = ((192, 8), (64, 24), (16, _LONG), (8, 120))
 _ROUNDS_OF_FOLLOWED: _Rounds = ((100, 24), (24, _LONG), (6, 120))
 # Basins multiply with what bends a curve: of so many parameters more must survive.
 _MANY, _ROUNDS_OF_MANY = 10, ((192, 12), (128, 32), (64, _LONG), (24, 120))
+_KEPT_BUMPS = 8
 _LAST = 400  # evaluations for the best of all, if it is not at its end by then
 # More survive the first round where rows are few: so many rows in all their residuals, at most
 # so many searches.
@@ -141,6 +142,8 @@ def fit(
     begin = problem.search(first)
     if solver == "scalefit":
         ends = _search(problem, goal, weight, begin, keep_all=starts is not None)
+        if starts is None and problem.p >= _MANY:
+            ends = _bumped(problem, goal, runs, ends)
     else:
         from scalefit.inference.solvers import SOLVERS
 
@@ -222,6 +225,18 @@ def _concluded(
         problem, goal, u, solver_value=value, ends=ends, capped=not bool(ends.converged[best])
     )
     return u, value, certificate
+
+
+def _bumped(problem: Problem, goal: Any, runs: Observations, ends: Solution) -> Solution:
+    """Those searches, and the best of others that begin where resamples ended."""
+    from scalefit.inference.restarts import bumped
+
+    lowest = int(np.argmin(np.where(np.isfinite(ends.value), ends.value, np.inf)))
+    weight, first = runs.weight[None], bumped(problem, goal, runs, ends.u[lowest : lowest + 1])
+    if not len(first):
+        return ends
+    more = solve(problem, goal, weight, first, cold=False, limit=_LAST)
+    return joined([ends, more.take(_best(problem, goal, weight, more.u, _KEPT_BUMPS))])
 
 
 def _minima(u: Array, ends: Solution) -> Array:

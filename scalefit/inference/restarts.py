@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import names_of, replace
 from scalefit.core.sorting import distinct
+from scalefit.inference import streams
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Solution, joined, solve
 from scalefit.inference.starts import Screen, screens
@@ -38,6 +39,8 @@ _ONE_CURVE = 0.3  # ends apart nowhere by more than this share of the estimate's
 # Evaluations for the best of them. One that creeps along a valley has arrived, as far as a resample
 # can tell, where a round lowers its objective by less than this share.
 _LAST, _CREEPING = (100, 100, 400), 1e-3
+# Resamples whose ends the point fit begins from, each searched from so many basins.
+_BUMPS, _BUMPED_BASINS, _BUMPED_LIMIT = 40, 16, 30
 _KEPT_BYTES = 8 << 20
 _NEIGHBOUR = 0.6  # of the logarithm of an exponent: two and a half steps of its grid
 # Of so many rows for each parameter every second start tells where a basin is, if what is left
@@ -173,6 +176,34 @@ def scouted(
         chosen.append(int(np.argmax(gain)))
         least = np.minimum(least, gap[:, chosen[-1]])
     return np.asarray(ends[chosen])
+
+
+def bumped(problem: Problem, objective: Any, runs: Observations, known: Array) -> Array:
+    """Starts of the point fit, shape (S, p), from where searches of resamples ended.
+
+    A resample moves the hills between basins, so that its searches find ways that those of the
+    runs do not. None where the law has no grid, or one basin.
+
+    Args:
+        problem: Law and runs.
+        objective: What to minimise.
+        runs: What the problem was bound to.
+        known: Best end so far, shape (1, p).
+
+    Source: Tibshirani & Knight 1999, Model search by bootstrap "bumping", JCGS 8(4).
+    """
+    grids = _grids(problem, objective, runs, known)
+    basins = _basins(grids)
+    if basins < 2:
+        return known[:0]
+    weight = runs.weight * streams.counts(0, streams.BUMPED, 0, _BUMPS, runs.n)
+    u = _own(problem, grids, weight, known, min(_BUMPED_BASINS, basins))
+    u = np.concatenate([np.repeat(known[None], len(u), axis=0), u], axis=1)
+    ends = _all_from(problem, objective, weight, u, _BUMPED_LIMIT)
+    rank = np.argsort(_finite(ends.value).reshape(u.shape[:2]), axis=1, kind="stable")[:, :_TOLD]
+    return np.asarray(ends.u.reshape(u.shape)[np.arange(len(u))[:, None], rank]).reshape(
+        -1, problem.p
+    )
 
 
 def _finite(value: Array) -> Array:

@@ -11,7 +11,7 @@ import pytest
 from simulated import example, observations, runs_of
 
 from scalefit.core.records import replace
-from scalefit.inference import solver, standing, systems
+from scalefit.inference import solver, standing, streams, systems
 from scalefit.inference.native import NATIVE, engine
 from scalefit.inference.objectives import (
     AsymmetricHuber,
@@ -23,7 +23,6 @@ from scalefit.inference.objectives import (
 from scalefit.inference.problem import bind
 from scalefit.inference.restarts import own_starts
 from scalefit.inference.starts import screens
-from scalefit.inference.uncertainty import streams
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from scalefit.core.observations import Array, Observations
 from scalefit.core.records import dataclass
+from scalefit.inference.streams import BAYESIAN, uniforms
 from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.percentiles import Percentiles
-from scalefit.inference.uncertainty.streams import BAYESIAN, uniforms
 
 
 @METHODS.add

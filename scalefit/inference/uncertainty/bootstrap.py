@@ -8,7 +8,7 @@ import numpy as np
 
 from scalefit.core.observations import Array, Observations
 from scalefit.core.records import dataclass
-from scalefit.inference.uncertainty import streams
+from scalefit.inference import streams
 from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.little import LittleBootstraps, suits
 from scalefit.inference.uncertainty.percentiles import Percentiles

@@ -12,10 +12,10 @@ from scalefit.core.sorting import quantiles
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
 from scalefit.inference.scales import budgets
+from scalefit.inference.streams import STRATIFIED, between, words
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.inference.uncertainty.percentiles import check_draws
-from scalefit.inference.uncertainty.streams import STRATIFIED, between, words
 
 _LEAST = 3  # clusters of a stratum: fewer have little to exchange
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass, replace
+from scalefit.inference import streams
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution, joined, solve
-from scalefit.inference.uncertainty import streams
 from scalefit.inference.uncertainty.percentiles import Percentiles
 
 _FROM_ROWS = 100_000

@@ -11,9 +11,9 @@ from scalefit.core.observations import Array
 from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
+from scalefit.inference.streams import PARAMETRIC, uniforms
 from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.percentiles import Percentiles
-from scalefit.inference.uncertainty.streams import PARAMETRIC, uniforms
 from scalefit.inference.uncertainty.targets import (
     fitted_target,
     refit_to_targets,

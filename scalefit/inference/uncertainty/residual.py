@@ -9,9 +9,9 @@ import numpy as np
 from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.solver import Solution
+from scalefit.inference.streams import RESIDUAL, drawn
 from scalefit.inference.uncertainty.base import METHODS
 from scalefit.inference.uncertainty.percentiles import Percentiles
-from scalefit.inference.uncertainty.streams import RESIDUAL, drawn
 from scalefit.inference.uncertainty.targets import (
     fitted_target,
     refit_to_targets,

@@ -11,10 +11,10 @@ from scalefit.core.records import dataclass
 from scalefit.inference.fitting import Fit
 from scalefit.inference.residuals import leverage_of
 from scalefit.inference.solver import Solution, joined
+from scalefit.inference.streams import WILD, drawn
 from scalefit.inference.uncertainty.base import METHODS, Interval
 from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.inference.uncertainty.sandwich import STEP, around, covariance_root
-from scalefit.inference.uncertainty.streams import WILD, drawn
 from scalefit.inference.uncertainty.targets import fitted_target, refit_to_targets
 
 _WEBB = np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)])

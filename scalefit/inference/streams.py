@@ -12,7 +12,7 @@ Words = NDArray[np.uint64]
 _BLOCK = 4  # words that one value of Philox's counter gives
 # Each use of a seed has a stream of its own; the numbers are part of what a seed means.
 BOOTSTRAP, BAYESIAN, WILD, RESIDUAL, PARAMETRIC, STRATIFIED = 1, 2, 3, 4, 5, 6
-DEALT, LITTLE = 7, 8
+DEALT, LITTLE, BUMPED = 7, 8, 9
 
 
 def words(seed: int, use: int, start: int, stop: int, each: int) -> Words:
