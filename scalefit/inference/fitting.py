@@ -38,7 +38,7 @@ _FIRST_ROWS = 50_000
 _MOST_FIRST = 800
 _AGREEING = 3  # searches that draw one curve are evidence; more of them only crowd out others
 _ONE_CURVE = 0.3  # apart nowhere by more than this share of the best one's residuals
-_CURVE_ROWS = 64
+_CURVE_ROWS, _FEW = 64, 4
 _FAR = 1e9  # stands for a residual where the law leaves the doubles
 _MOST_SEARCH_ROWS = 4096
 _MOST_MINIMA = 4
@@ -292,12 +292,14 @@ def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> I
     near = _ONE_CURVE * float(np.sqrt(np.mean(curve[:, 0] ** 2)))
     company = np.zeros(len(order), dtype=int)
     chosen: list[int] = []
+    few = curve[:: max(1, len(curve) // _FEW)]  # where those are apart the curves are
     for k in range(len(order)):
         if company[k] < _AGREEING:
             chosen.append(k)
             if len(chosen) == count:
                 break
-            company[k:] += np.abs(curve[:, k:] - curve[:, k, None]).max(axis=0) <= near
+            at = k + np.flatnonzero((np.abs(few[:, k:] - few[:, k, None]) <= near).all(axis=0))
+            company[at] += np.abs(curve[:, at] - curve[:, k, None]).max(axis=0) <= near
     return np.asarray(order[chosen])
 
 

@@ -405,23 +405,36 @@ def polish(
     Where every row counts with positive curvature the step comes from a QR factorisation of the
     Jacobian, which keeps the digits that normal equations lose.
     """
-    u, last = start.copy(), np.inf
+    here, last = _stand(problem, objective, start.copy(), weight), np.inf
     for _ in range(rounds):
-        residual = problem.residual(u[None])
-        state = objective.begin(residual, weight, cold=False)
-        step, size = _newton(problem, objective, u, weight, state)
-        most = objective.value(residual, weight)[0] + 1e-12 * size
-        trial, length = _moved(problem, objective, u, weight, step, most), _length(u, step)
-        if trial is None or not length < 0.95 * last:
+        state = objective.begin(here.residual, weight, cold=False)
+        step, size = _newton(problem, objective, here.u, weight, state)
+        most = here.value + 1e-12 * size
+        there, length = _moved(problem, objective, here, weight, step, most)
+        if there is None or not length < 0.95 * last:
             # Where the law bends, the first-order curvature may be a small part of the whole.
-            step = _whole_newton(problem, objective, u, weight, state)
-            trial, length = _moved(problem, objective, u, weight, step, most), _length(u, step)
-        if trial is None or not length < 0.95 * last:
+            step = _whole_newton(problem, objective, here.u, weight, state)
+            there, length = _moved(problem, objective, here, weight, step, most)
+        if there is None or not length < 0.95 * last:
             break
-        u, last = trial, length
+        here, last = there, length
         if length < 1e-16:
             break
-    return u
+    return here.u
+
+
+@dataclass(frozen=True, eq=False)
+class _Stand:
+    """A search vector, its residuals (1, n) and the objective there."""
+
+    u: Array
+    residual: Array
+    value: float
+
+
+def _stand(problem: Problem, objective: Objective, u: Array, weight: Array) -> _Stand:
+    residual = problem.residual(u[None])
+    return _Stand(u, residual, float(objective.value(residual, weight)[0]))
 
 
 def _length(u: Array, step: Array) -> float:
@@ -431,12 +444,18 @@ def _length(u: Array, step: Array) -> float:
 
 
 def _moved(
-    problem: Problem, objective: Objective, u: Array, weight: Array, step: Array, most: float
-) -> Array | None:
-    """Where a step leads inside the box; None where the objective would be more than `most`."""
-    trial = np.clip(u + step, problem.low, problem.high)
-    value = objective.value(problem.residual(trial[None]), weight)[0]
-    return trial if np.isfinite(step).all() and value <= most else None
+    problem: Problem, objective: Objective, here: _Stand, weight: Array, step: Array, most: float
+) -> tuple[_Stand | None, float]:
+    """Where a step leads inside the box, and how long it is.
+
+    None where the objective would be more than `most`.
+    """
+    length = _length(here.u, step)
+    if not np.isfinite(step).all():
+        return None, length
+    trial = np.clip(here.u + step, problem.low, problem.high)
+    there = _stand(problem, objective, trial, weight)
+    return there if there.value <= most else None, length
 
 
 def _newton(

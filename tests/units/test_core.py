@@ -1,16 +1,20 @@
 """Small parts that everything stands on."""
 
 import dataclasses
+import hashlib
+import inspect
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from scalefit.core.digests import sha256
 from scalefit.core.errors import UnknownName
-from scalefit.core.records import dataclass
+from scalefit.core.records import dataclass, field, names_of, replace
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import quantiles
 
@@ -117,6 +121,75 @@ def test_a_record_is_what_dataclasses_would_make():
             make()
         assert one == make(1)
     assert repr(ours(1)) == repr(theirs(1))
+
+
+def test_a_record_is_called_and_copied_as_declared():
+    @dataclass(frozen=True)
+    class Base:
+        a: int
+        b: str = "x"
+        c: list = field(default_factory=list)
+
+    @dataclass(frozen=True)
+    class Derived(Base):
+        b: str = "y"
+        d: float = 0.5
+
+    one = Derived(1)
+    assert names_of(Derived) == names_of(one) == ("a", "b", "c", "d")
+    assert (one.b, one.c, one.d) == ("y", [], 0.5)
+    assert one.c is not Derived(1).c
+    other = replace(one, a=2)
+    assert other == Derived(2, c=one.c) == dataclasses.replace(one, a=2)
+    assert other.c is one.c
+    assert [str(p) for p in inspect.signature(Derived).parameters.values()][1:2] == ["b: str = 'y'"]
+    assert list(inspect.signature(Derived).parameters) == ["a", "b", "c", "d"]
+    assert [f.name for f in dataclasses.fields(Derived)] == ["a", "b", "c", "d"]
+    assert Derived(1, c=[3]) != Derived(1, c=[4])
+    for wrong in ({}, {"a": 1, "e": 2}):
+        with pytest.raises(TypeError, match=r"Derived: '[ae]'"):
+            Derived(**wrong)
+    with pytest.raises(TypeError, match="'a' is given twice"):
+        Derived(1, a=1)
+    with pytest.raises(TypeError, match="takes 4 values, not 5"):
+        Derived(1, 2, 3, 4, 5)
+    with pytest.raises(TypeError, match="'e' is no field"):
+        replace(one, e=1)
+
+
+def test_records_that_are_not_frozen_can_be_set():
+    @dataclass
+    class Open:
+        a: int
+        b: list = field(default_factory=list)
+
+    one = Open(1)
+    one.a = 2
+    assert one == Open(2)
+    assert Open.__hash__ is None
+    assert replace(one, b=[1]) == Open(2, [1])
+
+
+def test_threads_may_make_the_first_instances_of_a_record_at_once():
+    for _ in range(20):
+
+        @dataclass(frozen=True)
+        class Many:
+            a: int
+            b: dict = field(default_factory=dict)
+
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda k, cls=Many: dataclasses.asdict(cls(k)), range(32)))
+        assert made == [{"a": k, "b": {}} for k in range(32)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 5000, 2**20, 2**20 + 1])
+def test_a_digest_is_hashlibs(size):
+    data = np.random.default_rng(size).bytes(size)
+    digest = sha256(size)
+    for begin in range(0, size, 1000):
+        digest.update(data[begin : begin + 1000])
+    assert digest.hexdigest() == hashlib.sha256(data).hexdigest()
 
 
 def test_records_that_are_not_compared_are_only_themselves():
