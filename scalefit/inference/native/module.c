@@ -338,7 +338,7 @@ static void read_steps(Reader *reader, Law *law)
     reader->sound &= law->step[law->steps - 1].kind >= ADD && law->step[law->steps - 1].varies;
 }
 
-/* As Powers.numbers, Broken.numbers and Tape.numbers give it. */
+/* As Problem.compiled gives it. */
 static int read_law(const Py_buffer *view, Law *law)
 {
     Reader reader = {view->buf, (const int64_t *)view->buf + view->len / 8, 1};
@@ -534,7 +534,7 @@ PyDoc_STRVAR(
 
 static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    enum { RULED = GIVEN, LOW, HIGH, FIXED, LOG, AFFINE, WEIGHT, COLD, TOLERANCE, LIMIT, U, VALUE,
+    enum { RULED = GIVEN, LOW, HIGH, FIXED, LOGGED, AFFINE, WEIGHT, COLD, TOLERANCE, LIMIT, U, VALUE,
            STATE, CONVERGED, STEPS, VIEWS };
     (void)module;
     Py_buffer view[VIEWS];
@@ -557,7 +557,7 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         !numbers_of(ARGUMENT(LOW), view + LOW, DOUBLES, p, 0) ||
         !numbers_of(ARGUMENT(HIGH), view + HIGH, DOUBLES, p, 0) ||
         !numbers_of(ARGUMENT(FIXED), view + FIXED, DOUBLES, task.law.parameters, 0) ||
-        !numbers_of(ARGUMENT(LOG), view + LOG, BOOLS, p, 0) ||
+        !numbers_of(ARGUMENT(LOGGED), view + LOGGED, BOOLS, p, 0) ||
         !numbers_of(ARGUMENT(AFFINE), view + AFFINE, BOOLS, p, 0) ||
         !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
         !numbers_of(ARGUMENT(U), view + U, DOUBLES, batch * p, 1) ||
@@ -569,7 +569,7 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     Search search = {
         .task = &task, .some = &some, .rules = view[RULED].buf, .work = &work,
         .low = view[LOW].buf, .high = view[HIGH].buf, .fixed = view[FIXED].buf,
-        .log = view[LOG].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
+        .log = view[LOGGED].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
         .tolerance = tolerance, .limit = limit, .looked = &looked, .stopped = &stopped,
     };
     for (int i = 0; i < task.law.parameters; i++)
