@@ -338,6 +338,8 @@ def text_law(formula):
         "2 + min(exp(a) * x, exp(b)) + max(c, x**-a)",
         "4 + logaddexp(a * log(x), b) - logaddexp(c, a)",
         "3 + (a + b / x)**3 + (exp(c) + x)**-2 + (exp(a) + x)**0.5 + (exp(b) + x)**1.7",
+        "3 + max(x - 1, 0)**1.5 * a + b * max(0, log(x) - c)**2.5",
+        "3 + max(1 - x, a * 0)**1.2 + max(b - x, 0)**1.8 + min(c, 0) * 0.1",
         "3 + a * a + b * b * x * x / (1 + x * x) + c - -c",
         "5 + a * log(x) / (1 + exp(b)) - 1 / (x + exp(c))",
     ],
@@ -356,6 +358,21 @@ def test_any_formula_agrees_with_dual_arrays(formula, log_target, instructions):
             standing._compiled(problem, objective, u, weight, state),
             standing._by_numpy(problem, objective, u, weight, state),
         )
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["3 + max(log(a - x), 0) + b + c", "3 + max(0, log(a - x)) + b + c",
+     "3 + min(log(a - x), 9) + b + c", "3 + min(9, log(a)) + b * x + c"],
+)  # fmt: skip
+def test_what_is_no_number_is_no_least_or_most(formula, instructions):
+    law, random = text_law(formula), np.random.default_rng(41)
+    runs = observations({"x": np.linspace(1, 2, 30)}, random.uniform(2, 4, 30))
+    problem = bind(law, runs, log_target=False)
+    u, state = np.array([[-0.5, 0.0, 0.0], [2.5, 0.0, 0.0]]), np.ones(2)
+    found = standing._compiled(problem, SquaredError(), u, np.ones((1, 30)), state)
+    assert np.isinf(found.value[0])
+    assert_same(found, standing._by_numpy(problem, SquaredError(), u, np.ones((1, 30)), state))
 
 
 @pytest.mark.parametrize("formula", ["3 + sin(a * x) + b + c", "3 + cos(a) * x + arctan(b) + c"])
