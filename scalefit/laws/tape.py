@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,15 +143,19 @@ _MANY: dict[str, Callable[..., Any]] = {
 }
 
 
-def record(law: Law, inputs: Sequence[Array]) -> Tape | None:
+def record(law: Law, inputs: Sequence[Array], held: Mapping[str, float]) -> Tape | None:
     """The steps of a law's formula at inputs of shape (n,) each; None where it cannot be told.
 
+    What is held is a constant: a power of a negative number may be whole, and has a value then.
     The formula must be free of choices by the value of a parameter, as every law's is: it
     broadcasts.
     """
     rows = len(inputs[0])
     recorder = _Recorder(rows)
-    theta = {name: recorder.step(_PARAMETER, i) for i, name in enumerate(law.names)}
+    theta = {
+        name: np.float64(held[name]) if name in held else recorder.step(_PARAMETER, i)
+        for i, name in enumerate(law.names)
+    }
     try:
         with np.errstate(all="ignore"):
             result = law.loss(*inputs, **theta)

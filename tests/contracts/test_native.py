@@ -115,6 +115,22 @@ def test_parameters_that_are_held_have_no_sums(name, instructions):
         assert_same(found, standing._by_numpy(problem, Gaussian(), u, weight, np.ones(3)))
 
 
+@pytest.mark.parametrize("held", [0.0, 1.0, 2.0, 3.0, -2.0, 0.5, 1.5])
+def test_a_power_that_is_held_knows_negative_numbers(held, instructions):
+    law, random = text_law("3 + a * (log(x) - b)**c"), np.random.default_rng(43)
+    runs = observations({"x": np.exp(random.normal(0, 0.7, 40))}, random.uniform(2, 4, 40))
+    problem = bind(law, runs, log_target=False, fix={"c": held})
+    u, weight = random.normal(0, 0.5, (4, 2)), np.ones((1, 40))
+    u[0, 1] = -30.0
+    found = standing._compiled(problem, SquaredError(), u, weight, np.ones(4))
+    known = standing._by_numpy(problem, SquaredError(), u, weight, np.ones(4))
+    assert np.isfinite(known.value).all() == held.is_integer()
+    if held == 0:
+        assert found is None
+    else:
+        assert_same(found, known)
+
+
 def test_very_many_rows_agree(instructions):
     law, random = LAWS.get("chinchilla"), np.random.default_rng(5)
     runs = scattered(law, 100_003, random)
