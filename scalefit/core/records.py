@@ -105,7 +105,6 @@ def _fields(cls: Any) -> Any:
     import dataclasses
 
     _ = cls.__record__  # before the defaults leave the class
-    del cls.__dataclass_fields__
     for name, default in list(vars(cls).items()):
         if isinstance(default, _Field):
             setattr(cls, name, dataclasses.field(**default.settings))
@@ -114,24 +113,35 @@ def _fields(cls: Any) -> Any:
 
 
 def _signature(cls: Any) -> Any:
-    from inspect import Parameter, Signature, signature
+    from inspect import Parameter, Signature, get_annotations, signature
 
     if vars(cls)["__init__"] is not _fill:
         whole = signature(cls.__init__)
         return whole.replace(parameters=list(whole.parameters.values())[1:])
-    parameters = [
-        Parameter(
-            name,
-            Parameter.POSITIONAL_OR_KEYWORD,
-            default=Parameter.empty if default is _NONE and factory is None else default,
-            annotation=cls.__annotations__.get(name, Parameter.empty),
-        )
-        for name, (default, factory) in cls.__record__.items()
-    ]
+    annotations: dict[str, Any] = {}
+    for base in cls.__mro__[::-1]:
+        annotations |= get_annotations(base)
+    parameters = []
+    for name, (default, factory) in cls.__record__.items():
+        shown = _Made() if factory else Parameter.empty if default is _NONE else default
+        kind, annotation = Parameter.POSITIONAL_OR_KEYWORD, annotations[name]
+        parameters.append(Parameter(name, kind, default=shown, annotation=annotation))
     return Signature(parameters)
 
 
-_LATER = {"__record__": _record, "__dataclass_fields__": _fields, "__signature__": _signature}
+class _Made:
+    """Stands in a signature for a default that is made anew each time."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_LATER = {
+    "__record__": _record,
+    "__dataclass_fields__": _fields,
+    "__match_args__": names_of,
+    "__signature__": _signature,
+}
 
 
 def _fill(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -199,7 +199,8 @@ class Problem:
         if self.fused is not None:
             columns = self.logs[: int(self.fused.numbers[3])]
             return (self.fused.numbers, columns) if len(columns) <= MOST_INPUTS else None
-        tape = record(self.law, self.inputs)
+        held = {k: self.fixed[i] for i, k in enumerate(self.law.names) if i not in self.free}
+        tape = record(self.law, self.inputs, held)
         if tape is None or len(tape.columns) > MOST_INPUTS or len(tape.steps) > MOST_STEPS:
             return None
         slots = [self.free.index(i) if i in self.free else -1 for i in range(self.fixed.size)]

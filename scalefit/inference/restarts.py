@@ -70,14 +70,19 @@ def refit(
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
     grids = _grids(problem, objective, runs, known)
-    if not grids:
-        return _from(problem, objective, weight, known[:1])
     basins = _basins(grids)
     if basins > 1:
         u = _own(problem, grids, weight, known, min(_BASINS, basins))
         beside = np.repeat(known[None], len(u), axis=0)
         return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
     ends = _from(problem, objective, weight, known[:1])
+    # What is second best for the runs is the best for many a resample.
+    for rival in known[1:]:
+        others = _from(problem, objective, weight, rival)
+        lower = np.flatnonzero(others.converged & (others.value < ends.value))
+        _put(ends, lower, others.take(lower))
+    if not grids:
+        return ends
     held = [problem.free.index(i) for i in grids[0].held]
     # Where a replicate's best exponents are the estimate's or their neighbours on the grid, its
     # basin is the estimate's own.

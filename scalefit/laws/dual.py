@@ -185,7 +185,7 @@ def softplus(z: Any) -> Any:
         small = np.exp(-np.abs(z.value))
         upper = 1.0 / (1.0 + small)
         return chain(
-            z, np.maximum(z.value, 0) + np.log1p(small), np.where(z.value >= 0, upper, 1 - upper)
+            z, np.maximum(z.value, 0) + np.log1p(small), np.where(z.value >= 0, 1.0, small) * upper
         )
     if np.iscomplexobj(z):
         positive = z.real >= 0

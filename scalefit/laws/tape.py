@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ from scalefit.laws.base import Law
 # The numbers of the steps in inference/native/module.c.
 _PARAMETER, _CONSTANT, _COLUMN = 0, 1, 2
 _TWO = {"add": 3, "subtract": 4, "multiply": 5, "divide": 6, "minimum": 7, "maximum": 8}
+_POWER = 9  # to a constant that is not whole
 _ONE = {
-    "negative": 9, "exp": 10, "expm1": 11, "log": 12, "log1p": 13, "sqrt": 14, "absolute": 15,
-    "tanh": 16,
+    "negative": 10, "exp": 11, "expm1": 12, "log": 13, "log1p": 14, "sqrt": 15, "absolute": 16,
+    "tanh": 17,
 }  # fmt: skip
 _LARGEST_POWER = 8  # of a whole exponent that is no parameter: by so many products at most
 
@@ -122,7 +123,8 @@ def _power(base: Any, exponent: Any) -> Any:
     if power == 0.5:
         return np.sqrt(base)
     if not power.is_integer():
-        return np.exp(power * np.log(base))
+        recorder = base.recorder
+        return recorder.step(_POWER, base.number, recorder.taken(power).number)
     if not 1 <= abs(power) <= _LARGEST_POWER:
         raise Unrecorded("power")
     found = math.prod([base] * (int(abs(power)) - 1), start=base)
@@ -141,15 +143,19 @@ _MANY: dict[str, Callable[..., Any]] = {
 }
 
 
-def record(law: Law, inputs: Sequence[Array]) -> Tape | None:
+def record(law: Law, inputs: Sequence[Array], held: Mapping[str, float]) -> Tape | None:
     """The steps of a law's formula at inputs of shape (n,) each; None where it cannot be told.
 
+    What is held is a constant: a power of a negative number may be whole, and has a value then.
     The formula must be free of choices by the value of a parameter, as every law's is: it
     broadcasts.
     """
     rows = len(inputs[0])
     recorder = _Recorder(rows)
-    theta = {name: recorder.step(_PARAMETER, i) for i, name in enumerate(law.names)}
+    theta = {
+        name: np.float64(held[name]) if name in held else recorder.step(_PARAMETER, i)
+        for i, name in enumerate(law.names)
+    }
     try:
         with np.errstate(all="ignore"):
             result = law.loss(*inputs, **theta)

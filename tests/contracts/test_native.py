@@ -115,6 +115,22 @@ def test_parameters_that_are_held_have_no_sums(name, instructions):
         assert_same(found, standing._by_numpy(problem, Gaussian(), u, weight, np.ones(3)))
 
 
+@pytest.mark.parametrize("held", [0.0, 1.0, 2.0, 3.0, -2.0, 0.5, 1.5])
+def test_a_power_that_is_held_knows_negative_numbers(held, instructions):
+    law, random = text_law("3 + a * (log(x) - b)**c"), np.random.default_rng(43)
+    runs = observations({"x": np.exp(random.normal(0, 0.7, 40))}, random.uniform(2, 4, 40))
+    problem = bind(law, runs, log_target=False, fix={"c": held})
+    u, weight = random.normal(0, 0.5, (4, 2)), np.ones((1, 40))
+    u[0, 1] = -30.0
+    found = standing._compiled(problem, SquaredError(), u, weight, np.ones(4))
+    known = standing._by_numpy(problem, SquaredError(), u, weight, np.ones(4))
+    assert np.isfinite(known.value).all() == held.is_integer()
+    if held == 0:
+        assert found is None
+    else:
+        assert_same(found, known)
+
+
 def test_very_many_rows_agree(instructions):
     law, random = LAWS.get("chinchilla"), np.random.default_rng(5)
     runs = scattered(law, 100_003, random)
@@ -338,6 +354,8 @@ def text_law(formula):
         "2 + min(exp(a) * x, exp(b)) + max(c, x**-a)",
         "4 + logaddexp(a * log(x), b) - logaddexp(c, a)",
         "3 + (a + b / x)**3 + (exp(c) + x)**-2 + (exp(a) + x)**0.5 + (exp(b) + x)**1.7",
+        "3 + max(x - 1, 0)**1.5 * a + b * max(0, log(x) - c)**2.5",
+        "3 + max(1 - x, a * 0)**1.2 + max(b - x, 0)**1.8 + min(c, 0) * 0.1",
         "3 + a * a + b * b * x * x / (1 + x * x) + c - -c",
         "5 + a * log(x) / (1 + exp(b)) - 1 / (x + exp(c))",
     ],
@@ -356,6 +374,21 @@ def test_any_formula_agrees_with_dual_arrays(formula, log_target, instructions):
             standing._compiled(problem, objective, u, weight, state),
             standing._by_numpy(problem, objective, u, weight, state),
         )
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["3 + max(log(a - x), 0) + b + c", "3 + max(0, log(a - x)) + b + c",
+     "3 + min(log(a - x), 9) + b + c", "3 + min(9, log(a)) + b * x + c"],
+)  # fmt: skip
+def test_what_is_no_number_is_no_least_or_most(formula, instructions):
+    law, random = text_law(formula), np.random.default_rng(41)
+    runs = observations({"x": np.linspace(1, 2, 30)}, random.uniform(2, 4, 30))
+    problem = bind(law, runs, log_target=False)
+    u, state = np.array([[-0.5, 0.0, 0.0], [2.5, 0.0, 0.0]]), np.ones(2)
+    found = standing._compiled(problem, SquaredError(), u, np.ones((1, 30)), state)
+    assert np.isinf(found.value[0])
+    assert_same(found, standing._by_numpy(problem, SquaredError(), u, np.ones((1, 30)), state))
 
 
 @pytest.mark.parametrize("formula", ["3 + sin(a * x) + b + c", "3 + cos(a) * x + arctan(b) + c"])

@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import pickle
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import ClassVar
@@ -109,6 +110,9 @@ def test_a_record_is_what_dataclasses_would_make():
         assert dataclasses.asdict(same) == {"a": 1, "b": (1, 2), "c": [5]}
         assert dataclasses.replace(one, a=2, b=(3,)) == other
         assert (one.double, one.double) == (2, 2)
+        match other:
+            case make(a, b):
+                assert (a, b) == (2, (3,))
         assert [field.name for field in dataclasses.fields(make)] == ["a", "b", "c"]
         for name in ("a", "kind", "new", "double"):
             with pytest.raises(dataclasses.FrozenInstanceError):
@@ -201,6 +205,44 @@ def test_records_that_are_not_compared_are_only_themselves():
     assert one == one
     assert one != Array(one.values)
     assert len({one, Array(one.values)}) == 2
+
+
+def inherited(dataclass):
+    @dataclass(frozen=True)
+    class Base:
+        a: "int"
+        b: "list[int]" = dataclasses.field(default_factory=list)
+
+    @dataclass(frozen=True)
+    class Derived(Base):
+        a: "float" = 1.0
+        c: "str" = "x"
+
+    return Derived
+
+
+def test_the_signature_of_a_record_tells_what_it_inherits():
+    ours, theirs = inherited(dataclass), inherited(dataclasses.dataclass)
+    assert f"{inspect.signature(ours)} -> None" == str(inspect.signature(theirs))
+    assert ours() == ours(1.0, [], c="x")
+
+
+def test_threads_may_ask_for_the_first_time_together():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(40):
+                one = inherited(dataclass)()
+                together = threading.Barrier(8)
+
+                def asked(_, one=one, together=together):
+                    together.wait()
+                    return one == one, [field.name for field in dataclasses.fields(one)]
+
+                assert list(threads.map(asked, range(8))) == [(True, ["a", "b", "c"])] * 8
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@
 
 enum { POWERS, BROKEN, TAPED };
 /* As scalefit/laws/tape.py numbers them: from NEGATIVE on with one operand, from ADD on with two. */
-enum { PARAMETER, CONSTANT, COLUMN, ADD, SUBTRACT, MULTIPLY, DIVIDE, MINIMUM, MAXIMUM, NEGATIVE, EXP,
-       EXPM1, LOG, LOG1P, SQRT, ABSOLUTE, TANH };
+enum { PARAMETER, CONSTANT, COLUMN, ADD, SUBTRACT, MULTIPLY, DIVIDE, MINIMUM, MAXIMUM, POWER,
+       NEGATIVE, EXP, EXPM1, LOG, LOG1P, SQRT, ABSOLUTE, TANH };
 enum { HUBER, STUDENT, SQUARES };
 #define BEGIN (-1.0) /* a state that none is */
 enum {
@@ -334,6 +334,7 @@ static void read_steps(Reader *reader, Law *law)
         step->varies = law->step[step->a].varies || (two && law->step[step->b].varies);
         int rows = step->a >= law->scalars || (two && step->b >= law->scalars);
         reader->sound &= rows == !scalar;
+        reader->sound &= step->kind != POWER || law->step[step->b].kind == CONSTANT;
     }
     reader->sound &= law->step[law->steps - 1].kind >= ADD && law->step[law->steps - 1].varies;
 }

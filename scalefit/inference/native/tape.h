@@ -27,6 +27,29 @@ static inline double FN(tanh)(double x)
     return x < 0.0 ? -found : found;
 }
 
+/* As NumPy's: what is not a number stays so. */
+static inline double FN(least)(double a, double b)
+{
+    return a <= b || a != a ? a : b;
+}
+
+static inline double FN(most)(double a, double b)
+{
+    return a >= b || a != a ? a : b;
+}
+
+/* a^b for a constant b that is not whole. */
+static inline double FN(power)(double a, double b)
+{
+    return FN(exp)(b * FN(log)(a));
+}
+
+/* Its slope in a, given y = a^b: where a hinge leaves zero it is zero too. */
+static inline double FN(slope_of_power)(double a, double b, double y)
+{
+    return a == 0.0 && b > 1.0 ? 0.0 : b * y / a;
+}
+
 static double FN(of_two)(int kind, double a, double b)
 {
     switch (kind) {
@@ -34,8 +57,9 @@ static double FN(of_two)(int kind, double a, double b)
     case SUBTRACT: return a - b;
     case MULTIPLY: return a * b;
     case DIVIDE: return a / b;
-    case MINIMUM: return a <= b ? a : b;
-    default: return a >= b ? a : b;
+    case MINIMUM: return FN(least)(a, b);
+    case MAXIMUM: return FN(most)(a, b);
+    default: return FN(power)(a, b);
     }
 }
 
@@ -64,6 +88,7 @@ static double FN(slope_of)(int kind, double a, double b, double y, double *other
     case DIVIDE: *other = -y / b; return 1.0 / b;
     case MINIMUM: *other = a <= b ? 0.0 : 1.0; return a <= b ? 1.0 : 0.0;
     case MAXIMUM: *other = a >= b ? 0.0 : 1.0; return a >= b ? 1.0 : 0.0;
+    case POWER: return FN(slope_of_power)(a, b, y);
     case NEGATIVE: return -1.0;
     case EXP: return y;
     case EXPM1: return y + 1.0;
@@ -107,8 +132,9 @@ static void FN(forward)(
     case SUBTRACT: OVER_ROWS(y[r] = a - b); break;
     case MULTIPLY: OVER_ROWS(y[r] = a * b); break;
     case DIVIDE: OVER_ROWS(y[r] = a / b); break;
-    case MINIMUM: OVER_ROWS(y[r] = a <= b ? a : b); break;
-    case MAXIMUM: OVER_ROWS(y[r] = a >= b ? a : b); break;
+    case MINIMUM: OVER_ROWS(y[r] = FN(least)(a, b)); break;
+    case MAXIMUM: OVER_ROWS(y[r] = FN(most)(a, b)); break;
+    case POWER: OVER_ROWS(y[r] = FN(power)(a, b)); break;
     case NEGATIVE:
         for (size_t r = 0; r < m; r++) y[r] = -pa[r];
         break;
@@ -176,6 +202,7 @@ static void FN(backward)(
         if (ga) BACK(more_a, ga, a >= b ? 1.0 : 0.0);
         if (gb) BACK(more_b, gb, a >= b ? 0.0 : 1.0);
         break;
+    case POWER: BACK(more_a, ga, FN(slope_of_power)(a, b, y[r])); break;
     case NEGATIVE: BACK(more_a, ga, -1.0); break;
     case EXP: BACK(more_a, ga, y[r]); break;
     case EXPM1: BACK(more_a, ga, y[r] + 1.0); break;

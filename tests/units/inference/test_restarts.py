@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated import observations, runs_of
+from simulated import example, observations, runs_of
 
 from scalefit.inference.fitting import fit
-from scalefit.inference.objectives import Gaussian, StudentT
-from scalefit.inference.restarts import scouted, scouts
+from scalefit.inference.objectives import Gaussian, Huber, StudentT
+from scalefit.inference.restarts import refit, scouted, scouts
+from scalefit.inference.solver import solve
 from scalefit.inference.uncertainty import draw
 from scalefit.inference.uncertainty.base import Refit
 from scalefit.inference.uncertainty.bootstrap import Bootstrap
@@ -47,6 +48,26 @@ def test_where_the_estimate_leads_home_from_it_is_start_enough(curve):
     found = fit(LAWS.get("broken-power-2"), curve, objective=Gaussian())
     starts = Refit(found, Bootstrap(draws=300), 0).known
     assert np.array_equal(starts, found.u[None])
+
+
+def test_a_rival_of_the_estimate_is_tried_in_every_replicate():
+    """Sizes and tokens that grow together: either of the two powers may take what is common."""
+    law, random = LAWS.get("chinchilla"), np.random.default_rng(1)
+    sizes = np.exp(random.uniform(17, 23, 130))
+    inputs = {"N": sizes, "D": 20 * sizes * np.exp(0.3 * random.standard_normal(130))}
+    loss = law.predict(example(law)[None], list(inputs.values()))[0]
+    runs = observations(inputs, loss * np.exp(0.015 * random.standard_t(3, 130)))
+    weight = Bootstrap(draws=300).weights(runs, 0, 0, 300)
+    for objective, lower in ((StudentT(4.0), 10), (Huber(1e-3), 60)):
+        found = fit(law, runs, objective=objective)
+        assert len(found.minima) > 1
+        ends = refit(found.problem, objective, runs, weight, found.minima)
+        alone = refit(found.problem, objective, runs, weight, found.minima[:1])
+        second = np.repeat(found.minima[1:2], 300, axis=0)
+        other = solve(found.problem, objective, weight, second, cold=False)
+        near = 1e-7 * np.abs(other.value)
+        assert (ends.value <= np.minimum(alone.value, other.value) + near).all()
+        assert (ends.value < alone.value - 1e-4 * np.abs(alone.value)).sum() >= lower
 
 
 def test_starts_of_every_replicate_are_different_curves(curve):

@@ -105,6 +105,12 @@ def test_every_function_knows_duals_complex_numbers_and_arrays():
         assert dual.partials[0] == pytest.approx(np.imag(step) / 1e-30, rel=1e-12), name
 
 
+@pytest.mark.parametrize("at", [-700.0, -40.0, -1.0, 0.0, 1.0, 40.0])
+def test_the_slope_of_softplus_is_exact_far_below_zero(at):
+    dual = texts.softplus(Dual(np.array([[at]]), {0: 1.0}))
+    assert dual.partials[0] == pytest.approx(1 / (1 + np.exp(-at)), rel=1e-15, abs=0)
+
+
 TREE = st.recursive(
     st.sampled_from(["N", "a", "2", "0.5", "1e3"]),
     lambda inner: st.one_of(
