@@ -26,7 +26,7 @@ _TWO = {"add": 3, "subtract": 4, "multiply": 5, "divide": 6, "minimum": 7, "maxi
 _POWER = 9  # to a constant that is not whole
 _ONE = {
     "negative": 10, "exp": 11, "expm1": 12, "log": 13, "log1p": 14, "sqrt": 15, "absolute": 16,
-    "tanh": 17,
+    "tanh": 17, "sin": 18, "cos": 19, "arctan": 20,
 }  # fmt: skip
 _LARGEST_POWER = 8  # of a whole exponent that is no parameter: by so many products at most
 

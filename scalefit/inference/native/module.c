@@ -28,7 +28,7 @@
 enum { POWERS, BROKEN, TAPED };
 /* As scalefit/laws/tape.py numbers them: from NEGATIVE on with one operand, from ADD on with two. */
 enum { PARAMETER, CONSTANT, COLUMN, ADD, SUBTRACT, MULTIPLY, DIVIDE, MINIMUM, MAXIMUM, POWER,
-       NEGATIVE, EXP, EXPM1, LOG, LOG1P, SQRT, ABSOLUTE, TANH };
+       NEGATIVE, EXP, EXPM1, LOG, LOG1P, SQRT, ABSOLUTE, TANH, SIN, COS, ARCTAN };
 enum { HUBER, STUDENT, SQUARES };
 #define BEGIN (-1.0) /* a state that none is */
 enum {
@@ -304,7 +304,7 @@ static void read_steps(Reader *reader, Law *law)
     law->scalars = next_number(reader, 0, law->steps - 1);
     for (int i = 0; i < law->steps && reader->sound; i++) {
         Step *step = law->step + i;
-        step->kind = next_number(reader, PARAMETER, TANH);
+        step->kind = next_number(reader, PARAMETER, ARCTAN);
         int scalar = i < law->scalars;
         if (step->kind == CONSTANT) {
             if (reader->next == reader->end) {

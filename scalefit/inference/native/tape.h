@@ -73,7 +73,10 @@ static double FN(of_one)(int kind, double a)
     case LOG1P: return FN(log_of_one_and)(a);
     case SQRT: return sqrt(a);
     case ABSOLUTE: return fabs(a);
-    default: return FN(tanh)(a);
+    case TANH: return FN(tanh)(a);
+    case SIN: return sin(a);
+    case COS: return cos(a);
+    default: return atan(a);
     }
 }
 
@@ -96,7 +99,10 @@ static double FN(slope_of)(int kind, double a, double b, double y, double *other
     case LOG1P: return 1.0 / (1.0 + a);
     case SQRT: return 0.5 / y;
     case ABSOLUTE: return a < 0.0 ? -1.0 : 1.0;
-    default: return 1.0 - y * y;
+    case TANH: return 1.0 - y * y;
+    case SIN: return cos(a);
+    case COS: return -sin(a);
+    default: return 1.0 / (1.0 + a * a);
     }
 }
 
@@ -156,8 +162,17 @@ static void FN(forward)(
     case ABSOLUTE:
         for (size_t r = 0; r < m; r++) y[r] = fabs(pa[r]);
         break;
-    default:
+    case TANH:
         for (size_t r = 0; r < m; r++) y[r] = FN(tanh)(pa[r]);
+        break;
+    case SIN:
+        for (size_t r = 0; r < m; r++) y[r] = sin(pa[r]);
+        break;
+    case COS:
+        for (size_t r = 0; r < m; r++) y[r] = cos(pa[r]);
+        break;
+    default:
+        for (size_t r = 0; r < m; r++) y[r] = atan(pa[r]);
         break;
     }
 }
@@ -210,7 +225,10 @@ static void FN(backward)(
     case LOG1P: BACK(more_a, ga, 1.0 / (1.0 + a)); break;
     case SQRT: BACK(more_a, ga, 0.5 / y[r]); break;
     case ABSOLUTE: BACK(more_a, ga, a < 0.0 ? -1.0 : 1.0); break;
-    default: BACK(more_a, ga, 1.0 - y[r] * y[r]); break;
+    case TANH: BACK(more_a, ga, 1.0 - y[r] * y[r]); break;
+    case SIN: BACK(more_a, ga, cos(a)); break;
+    case COS: BACK(more_a, ga, -sin(a)); break;
+    default: BACK(more_a, ga, 1.0 / (1.0 + a * a)); break;
     }
 }
 
