@@ -327,7 +327,7 @@ class Screen:
 
     def sums(self, weight: Array) -> Array:
         """Every product that a set needs, summed over rows of weight (B, n): shape (B, Q)."""
-        return np.asarray(weight @ self._products)
+        return _times(weight, self._products)
 
     def thinned(self) -> Screen:
         """Every second start of each parameter that the grid is over."""
@@ -348,7 +348,7 @@ class Screen:
     def normal(self, weight: Array) -> tuple[Array, Array]:
         """Normal matrices, shape (K, m, m), and right sides, (K, m), for row weights (n,)."""
         rows = np.concatenate([self.columns, self.target[None]])
-        gram = (rows * (self.weight * weight)) @ rows.T
+        gram = _times(rows * (self.weight * weight), rows.T)
         return gram[self.place[:, :, None], self.place[:, None, :]], gram[self.place, -1]
 
     def left(self, sums: Array) -> Array:
@@ -458,6 +458,15 @@ class Screen:
         flat = theta.reshape(-1, theta.shape[-1])
         # A start is no result. Rounded, it does not show how many threads a product ran on.
         return np.round(_to_search(problem, flat), 6).reshape(*chosen.shape, -1)
+
+
+def _times(a: Array, b: Array) -> Array:
+    """A product of matrices; the compiled one leaves no thread of a BLAS waiting for more."""
+    if NATIVE is None:
+        return np.asarray(a @ b)
+    found = np.empty((len(a), b.shape[1]))
+    NATIVE.products(np.ascontiguousarray(a), np.ascontiguousarray(b), found)
+    return found
 
 
 def _columns(entries: int) -> int:

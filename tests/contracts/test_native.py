@@ -239,6 +239,26 @@ def test_the_least_in_a_box_agrees():
         np.testing.assert_allclose(found, other, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("sets", [1, 3, 4, 9])
+@pytest.mark.parametrize("columns", [1, 5, 6, 23, 24, 25, 100])
+def test_products_of_matrices_agree_and_depend_on_no_batch(sets, columns, instructions):
+    random = np.random.default_rng(sets + columns)
+    for n in (1, 2, 57):
+        weight, column = random.standard_normal((sets, n)), random.standard_normal((n, columns))
+        found = np.full((sets, columns), np.nan)
+        NATIVE.products(weight, column, found)
+        np.testing.assert_allclose(found, weight @ column, rtol=1e-12, atol=1e-13)
+        for k in range(sets):
+            alone = np.empty((1, columns))
+            NATIVE.products(weight[k : k + 1], column, alone)
+            assert np.array_equal(found[k], alone[0])
+    for wrong in (np.ones((n + 1, columns)), np.ones(n), np.ones((n, columns), dtype=np.float32)):
+        with pytest.raises((ValueError, BufferError)):
+            NATIVE.products(weight, wrong, found)
+    with pytest.raises(ValueError, match="multiplied"):
+        NATIVE.products(weight, column, np.empty((sets + 1, columns)))
+
+
 @pytest.mark.parametrize("floor", [True, False])
 @pytest.mark.parametrize("name", ["power-floor", "chinchilla", "broken-power", "broken-power-2"])
 def test_screened_starts_agree(name, floor, instructions, monkeypatch):

@@ -167,6 +167,7 @@ typedef struct {
         const Task *, const Work *, const double *, const double *, double, Standing *);
     void (*screen)(const Sets *, const double *, const int64_t *, double *, double *);
     double (*settle)(const Goal *, size_t, const double *, const double *, double);
+    void (*products)(const double *, size_t, size_t, const double *, size_t, double *);
 } Instructions;
 
 #define GLUE(name, set) name##_##set
@@ -174,20 +175,25 @@ typedef struct {
 #define FN(name) NAMED(name, SET)
 
 #define SET plain
+#define PACK 16
 #include "elementary.h"
+#include "products.h"
 #include "tape.h"
 #include "rows.h"
 #include "systems.h"
 #include "box.h"
 #include "search.h"
 #undef SET
+#undef PACK
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define MANY_SETS
 #define SET avx2
+#define PACK 32
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #include "elementary.h"
+#include "products.h"
 #include "tape.h"
 #include "rows.h"
 #include "systems.h"
@@ -195,10 +201,13 @@ typedef struct {
 #include "search.h"
 #pragma GCC pop_options
 #undef SET
+#undef PACK
 #define SET avx512
+#define PACK 64
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512")
 #include "elementary.h"
+#include "products.h"
 #include "tape.h"
 #include "rows.h"
 #include "systems.h"
@@ -206,17 +215,18 @@ typedef struct {
 #include "search.h"
 #pragma GCC pop_options
 #undef SET
+#undef PACK
 #endif
 
 static const Instructions sets[] = {
 #ifdef MANY_SETS
     {"AVX-512", search_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512,
-     settle_rows_avx512},
+     settle_rows_avx512, products_avx512},
     {"AVX2", search_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2,
-     settle_rows_avx2},
+     settle_rows_avx2, products_avx2},
 #endif
     {"C", search_one_plain, least_in_form_plain, assess_rows_plain, screen_plain,
-     settle_rows_plain},
+     settle_rows_plain, products_plain},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
@@ -749,6 +759,45 @@ end:
     return ended(view, VIEWS, done);
 }
 
+PyDoc_STRVAR(
+    products_doc,
+    "products(weight, columns, sums)\n\n"
+    "Fills sums, shape (B, Q), with weight, (B, n), times columns, (n, Q).");
+
+static PyObject *products(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { WEIGHT, COLUMNS, SUMS, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    int done = 0;
+    memset(view, 0, sizeof view);
+    if (nargs != VIEWS)
+        return refuse("3 arguments were expected"), NULL;
+    for (int i = 0; i < VIEWS; i++) {
+        if (!numbers_of(args[i], view + i, DOUBLES, -1, i == SUMS))
+            goto end;
+        if (view[i].ndim != 2) {
+            refuse("matrices were expected");
+            goto end;
+        }
+    }
+    Py_ssize_t sets = view[WEIGHT].shape[0], n = view[WEIGHT].shape[1];
+    Py_ssize_t columns = view[COLUMNS].shape[1];
+    if (view[COLUMNS].shape[0] != n || view[SUMS].shape[0] != sets ||
+        view[SUMS].shape[1] != columns) {
+        refuse("matrices that can be multiplied were expected");
+        goto end;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    instructions()->products(
+        view[WEIGHT].buf, (size_t)sets, (size_t)n, view[COLUMNS].buf, (size_t)columns,
+        view[SUMS].buf);
+    Py_END_ALLOW_THREADS
+    done = 1;
+end:
+    return ended(view, VIEWS, done);
+}
+
 /* The high and low half of a product. */
 static uint64_t product_of(uint64_t a, uint64_t b, uint64_t *low)
 {
@@ -891,6 +940,7 @@ static PyMethodDef methods[] = {
     {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},
+    {"products", (PyCFunction)(void (*)(void))products, METH_FASTCALL, products_doc},
     {"philox", (PyCFunction)(void (*)(void))philox, METH_FASTCALL, philox_doc},
     {"counts", (PyCFunction)(void (*)(void))counts, METH_FASTCALL, counts_doc},
     {"instructions", (PyCFunction)(void (*)(void))instructions_of, METH_FASTCALL, instructions_doc},
