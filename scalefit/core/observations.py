@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scalefit.core.records import dataclass, field, replace
+from scalefit.core.records import dataclass, replace
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -7,18 +7,16 @@ code, and what `dataclasses` itself asks of a class is made when somebody asks.
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import MISSING, Field, FrozenInstanceError
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["dataclass", "field", "names_of", "replace"]
+__all__ = ["dataclass", "names_of", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass, field, replace
+    from dataclasses import dataclass, replace
 else:
-
-    def field(**settings: Any) -> Any:
-        """As `dataclasses.field`."""
-        return _Field(settings)
 
     def dataclass(
         cls: Any = None, /, *, frozen: bool = False, eq: bool = True, repr: bool = True
@@ -53,13 +51,6 @@ def names_of(record: Any) -> tuple[str, ...]:
     return tuple(record.__record__)
 
 
-class _Field:
-    """What a class is given instead of a default."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
-
-
 class _Later:
     """Stands in a class for what is made when somebody asks."""
 
@@ -87,13 +78,9 @@ def _record(cls: Any) -> dict[str, tuple[Any, Any]]:
     for name, annotation in cls.__annotations__.items():
         if str(annotation).removeprefix("typing.").startswith("ClassVar"):
             continue
-        default, factory = vars(cls).get(name, _NONE), None
-        if isinstance(default, _Field):
-            factory = default.settings.get("default_factory")
-            default = default.settings.get("default", _NONE)
-        elif type(default).__module__ == "dataclasses":
-            from dataclasses import MISSING
-
+        default: Any = vars(cls).get(name, _NONE)
+        factory: Any = None
+        if isinstance(default, Field):
             default, factory = default.default, default.default_factory
             default = _NONE if default is MISSING else default
             factory = None if factory is MISSING else factory
@@ -102,12 +89,7 @@ def _record(cls: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _fields(cls: Any) -> Any:
-    import dataclasses
-
     _ = cls.__record__  # before the defaults leave the class
-    for name, default in list(vars(cls).items()):
-        if isinstance(default, _Field):
-            setattr(cls, name, dataclasses.field(**default.settings))
     dataclasses.dataclass(cls, init=False, eq=False, repr=False)
     return cls.__dataclass_fields__
 
@@ -168,23 +150,18 @@ def _fill(self: Any, *args: Any, **kwargs: Any) -> None:
 
 def _set_once(self: Any, name: str, value: Any) -> None:
     """What a constructor may do, and nobody after it."""
-    from dataclasses import FrozenInstanceError
-
     if name in self.__dict__ or name not in self.__record__:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
     self.__dict__[name] = value
 
 
 def _refuse(self: Any, name: str) -> None:
-    from dataclasses import FrozenInstanceError
-
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
 def _values(record: Any) -> tuple[Any, ...]:
-    from dataclasses import fields
-
-    return tuple(getattr(record, field.name) for field in fields(record) if field.compare)
+    fields = dataclasses.fields(record)
+    return tuple(getattr(record, field.name) for field in fields if field.compare)
 
 
 def _equal(self: Any, other: object) -> Any:
@@ -196,7 +173,6 @@ def _hash(self: Any) -> int:
 
 
 def _text(self: Any) -> str:
-    from dataclasses import fields
-
-    inside = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr)
+    fields = (f for f in dataclasses.fields(self) if f.repr)
+    inside = (f"{f.name}={getattr(self, f.name)!r}" for f in fields)
     return f"{self.__class__.__qualname__}({', '.join(inside)})"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 
 import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.numbers import per_cent
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass, field
+from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.breaks import LEAST_GAIN, breaks_of, objections
 from scalefit.inference.criteria import aicc, bic, effective_aicc, effective_share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from scalefit.core.errors import UnknownName
 from scalefit.core.observations import Array
-from scalefit.core.records import dataclass, field
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.laws.dual import Dual
 

@@ -7,6 +7,7 @@ import pickle
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import field
 from functools import cached_property
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ import pytest
 
 from scalefit.core.digests import sha256
 from scalefit.core.errors import UnknownName
-from scalefit.core.records import dataclass, field, names_of, replace
+from scalefit.core.records import dataclass, names_of, replace
 from scalefit.core.registry import Registry
 from scalefit.core.sorting import quantiles
 

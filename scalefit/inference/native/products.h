@@ -10,7 +10,7 @@ enum { FN(SETS_TOGETHER) = 4 };
 typedef double FN(pack) __attribute__((vector_size(PACK), aligned(8), may_alias));
 enum { FN(EACH) = PACK / 8, FN(WIDTH) = 3 * FN(EACH) };
 
-/* Sums of four sets, `apart` doubles from each other, for the columns of three vectors. */
+/* Sums of four sets of n weights, one after the other, for the columns of three vectors. */
 static void FN(twelve)(
     const double *weight, size_t n, const double *column, size_t columns, double *sums)
 {
@@ -36,25 +36,22 @@ static void FN(twelve)(
 static void FN(products)(
     const double *weight, size_t sets, size_t n, const double *column, size_t columns, double *sums)
 {
-    size_t begin = 0, done = 0;
+    size_t begin = 0;
 #if defined(__GNUC__)
     /* Few columns at a time for all sets: those stay in the cache. The last few overlap others. */
-    for (; done < columns && columns >= FN(WIDTH); done += FN(WIDTH)) {
+    for (size_t done = 0; done < columns && columns >= FN(WIDTH); done += FN(WIDTH)) {
         size_t at = done + FN(WIDTH) <= columns ? done : columns - FN(WIDTH);
         for (begin = 0; begin + FN(SETS_TOGETHER) <= sets; begin += FN(SETS_TOGETHER))
             FN(twelve)(weight + begin * n, n, column + at, columns, sums + begin * columns + at);
     }
-    done = done > columns ? columns : done;
 #endif
-    for (size_t b = 0; b < sets; b++) {
-        size_t first = b < begin ? done : 0;
+    for (size_t b = begin; b < sets; b++) {
         double *restrict own = sums + b * columns;
-        for (size_t k = first; k < columns; k++)
-            own[k] = 0.0;
+        memset(own, 0, columns * sizeof *own);
         for (size_t r = 0; r < n; r++) {
             const double *restrict row = column + r * columns;
             double w = weight[b * n + r];
-            for (size_t k = first; k < columns; k++)
+            for (size_t k = 0; k < columns; k++)
                 own[k] += w * row[k];
         }
     }

@@ -7,6 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from scalefit.core.digests import sha256
 from scalefit.core.errors import InputError, nearest
 from scalefit.core.notes import Note
 from scalefit.core.numbers import shown
-from scalefit.core.records import dataclass, field
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 
 HEAD = 64 * 1024

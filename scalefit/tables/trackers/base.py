@@ -8,13 +8,14 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import field
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import BinaryIO, TypeAlias
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.records import dataclass, field
+from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.tables.readers.base import Source, open_source
 

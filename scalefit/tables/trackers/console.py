@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 
 from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
-from scalefit.core.records import dataclass, field
+from scalefit.core.records import dataclass
 from scalefit.tables.doubts import ROUNDED_LOG
 from scalefit.tables.readers.base import Source
 from scalefit.tables.trackers.base import Cell, History, Log, Run, Tracker, beginning, lines

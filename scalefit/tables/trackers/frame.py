@@ -6,6 +6,7 @@ import math
 import re
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from scalefit.core.errors import InputError
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted, shown
 from scalefit.core.observations import Array, IntArray
-from scalefit.core.records import dataclass, field, replace
+from scalefit.core.records import dataclass, replace
 from scalefit.tables.arrays import column_of
 from scalefit.tables.columns import fold
 from scalefit.tables.doubts import (
