@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.blocks import slices, sum_over, triangle
@@ -226,16 +226,8 @@ def complex_jacobian(problem: Problem, u: Array) -> Array:
 
     Source: Squire & Trapp 1998, SIAM Review 40(1).
     """
-    return np.asarray(complex_jacobians(problem, u[None])[0])
-
-
-def complex_jacobians(problem: Problem, u: Array) -> Array:
-    """The same at each row of u, shape (B, p, n)."""
-    moved = (u[:, None] + _STEP * 1j * np.eye(problem.p)).reshape(-1, problem.p)
-    slopes, each = np.empty((len(moved), problem.n)), max(1, _TOGETHER // problem.n)
-    for i in range(0, len(moved), each):
-        slopes[i : i + each] = _predictions(problem, moved[i : i + each]).imag / _STEP
-    return slopes.reshape(len(u), problem.p, problem.n)
+    moved = u + _STEP * 1j * np.eye(problem.p)
+    return np.asarray(_predictions(problem, moved).imag / _STEP)
 
 
 def _predictions(problem: Problem, u: Any) -> Any:
@@ -266,6 +258,13 @@ def _score(objective: Any, residual: Array, scale: float) -> Array:
     at = np.array([[scale]])
     up = objective.rho((residual + step)[None], at)[0]
     down = objective.rho((residual - step)[None], at)[0]
+    return np.asarray((up - down) / (2 * step))
+
+
+def _stiffness(objective: Any, residual: Array, scale: float) -> Array:
+    """Second derivative of each row's penalty, shape (n,), likewise."""
+    step = 1e-4 * np.maximum(np.abs(residual), 1e-3 * max(scale, 1e-300))
+    up, down = (_score(objective, residual + move, scale) for move in (step, -step))
     return np.asarray((up - down) / (2 * step))
 
 
@@ -317,27 +316,18 @@ def _curvature(
     at = np.flatnonzero(free)
     share = max(1, problem.n // _CURVED_ROWS)
     some = problem.rows(slice(None, None, share))
-
-    def gradients(v: Array) -> Array:
-        score = _score(objective, some.target - _predictions(some, v), scale)
-        slopes = complex_jacobians(some, v)[:, at]
-        return np.asarray(-share * (slopes * (some.weight * score)[:, None]).sum(axis=2))
-
-    def all_gradients(v: Array) -> Array:
-        each = max(1, _TOGETHER // (problem.p * some.n))
-        return np.concatenate([gradients(v[i : i + each]) for i in range(0, len(v), each)])
-
-    here = sums.slope[at]
     spread = np.sqrt((sums.rotated[at] ** 2).sum(axis=1))
-    steps = np.empty(at.size)
-    for column, k in enumerate(at):
-        step = 1e-4 * scale / max(float(spread[column]), 1e-300) * math.sqrt(problem.n)
-        step = min(step, 1e-4 * max(abs(float(u[k])), 1.0)) if np.isfinite(step) else 1e-6
-        steps[column] = max(step, 1e-9 * max(abs(float(u[k])), 1.0))
-    moves = steps[:, None] * np.eye(problem.p)[at]
-    up, down = all_gradients(u + moves), all_gradients(u - moves)
-    hessian = ((up - down) / (2 * steps)[:, None]).T
-    hessian = (hessian + hessian.T) / 2
+    width = np.maximum(np.abs(u[at]), 1.0)
+    steps = np.minimum(
+        1e-4 * scale / np.maximum(spread, 1e-300) * math.sqrt(problem.n), 1e-4 * width
+    )
+    steps = np.maximum(np.where(np.isfinite(steps), steps, 1e-6), 1e-9 * width)
+    residual = some.target - _predictions(some, u[None])[0]
+    stiffness = _stiffness(objective, residual, scale)
+    pull = some.weight * _score(objective, residual, scale)
+    slopes = complex_jacobian(some, u)[at]
+    hessian = (slopes * (some.weight * stiffness)) @ slopes.T
+    hessian = share * (hessian - _law_bends(some, u, at, steps, pull))
     norm = np.sqrt(np.abs(np.diag(hessian)))
     if not np.isfinite(hessian).all() or (norm == 0).any():
         return np.nan, np.nan
@@ -350,9 +340,26 @@ def _curvature(
     variance = np.diag(inverse @ sums.scores[np.ix_(at, at)] @ inverse)
     error = np.sqrt(np.maximum(variance, 1e-300))
     least = 1e-14 * np.maximum(np.abs(u[at]), 1e-8)
-    return float(np.max(np.abs(inverse @ here) / np.maximum(error, least))), float(
-        values[0] / values[-1]
-    )
+    remaining = np.abs(inverse @ sums.slope[at]) / np.maximum(error, least)
+    return float(np.max(remaining)), float(values[0] / values[-1])
+
+
+def _law_bends(problem: Problem, u: Array, at: IntArray, steps: Array, pull: Array) -> Array:
+    """Second derivatives of the prediction in the parameters `at`, pull (n,) on each row: (k, k).
+
+    Differences of complex steps: each pair of parameters is looked at once.
+    """
+    j, k = np.triu_indices(at.size)
+    unit = np.eye(problem.p)[at]
+    bends, each = np.empty(len(j)), max(1, _TOGETHER // problem.n)
+    for i in range(0, len(j), each):
+        one, other = j[i : i + each], k[i : i + each]
+        move, aside = steps[one, None] * unit[one], _STEP * 1j * unit[other]
+        up, down = _predictions(problem, u + move + aside), _predictions(problem, u - move + aside)
+        bends[i : i + each] = ((up - down).imag @ pull) / (2 * _STEP * steps[one])
+    whole = np.zeros((at.size, at.size))
+    whole[j, k] = whole[k, j] = bends
+    return whole
 
 
 def _reevaluated(

@@ -14,6 +14,7 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
+from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
 from scalefit.inference.solver import Solution, joined, polish, solve
@@ -287,20 +288,35 @@ def _best(problem: Problem, goal: Any, weight: Array, u: Array, count: int) -> I
     order = np.argsort(np.where(np.isfinite(value), value, np.inf), kind="stable")[: 4 * count]
     rows = problem.rows(slice(None, None, max(1, problem.n // _CURVE_ROWS)))
     curve = np.concatenate([rows.residual(u[order[i : i + 64]]) for i in range(0, len(order), 64)])
+    curve = np.clip(curve, -_FAR, _FAR)
+    near = _ONE_CURVE * float(np.sqrt(np.mean(curve[0] ** 2)))
+    return np.asarray(order[_distinct(curve, near, count)])
+
+
+def _distinct(curve: Array, near: float, count: int) -> IntArray:
+    """Numbers of the first `count` curves, shape (K, n), but few of those that are the same.
+
+    Args:
+        curve: The curves, best first.
+        near: Two are the same where they are nowhere further apart.
+        count: How many are wanted.
+    """
+    if NATIVE is not None:
+        chosen = np.empty(count, dtype=np.int64)
+        return chosen[: NATIVE.distinct(curve, near, _AGREEING, chosen)]
     # One column for each curve: a maximum over rows then takes many of them at once.
-    curve = np.ascontiguousarray(np.clip(curve, -_FAR, _FAR).T)
-    near = _ONE_CURVE * float(np.sqrt(np.mean(curve[:, 0] ** 2)))
-    company = np.zeros(len(order), dtype=int)
-    chosen: list[int] = []
+    curve = np.ascontiguousarray(curve.T)
+    company = np.zeros(curve.shape[1], dtype=int)
+    kept: list[int] = []
     few = curve[:: max(1, len(curve) // _FEW)]  # where those are apart the curves are
-    for k in range(len(order)):
+    for k in range(len(company)):
         if company[k] < _AGREEING:
-            chosen.append(k)
-            if len(chosen) == count:
+            kept.append(k)
+            if len(kept) == count:
                 break
             at = k + np.flatnonzero((np.abs(few[:, k:] - few[:, k, None]) <= near).all(axis=0))
             company[at] += np.abs(curve[:, at] - curve[:, k, None]).max(axis=0) <= near
-    return np.asarray(order[chosen])
+    return np.array(kept)
 
 
 def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArray[np.bool_]:

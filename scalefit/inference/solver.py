@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +43,14 @@ _SPARED = 0.03  # of the damping, for parameters that the target is linear in
 _FIRM = 1e-9  # of a curvature, that keeps two parameters apart which do the same
 _DUE = 1e-4  # of a step's gain, that it must bring itself
 _LAST_BIT = float(np.finfo(float).eps)
+_APART = 1e-3  # of a residual, between gradients whose difference is taken
 # As native/search.h takes them.
 _RULES = np.array(
     [
         *(_DAMPING_COLD, _DAMPING_WARM, _MOST_DAMPING, _LONGEST_COLD, _LIGHT_DAMPING),
-        *(_STAGE_STEPS, _SPARED, _FIRM, _DUE, TURNS),
+        *(_STAGE_STEPS, _SPARED, _FIRM, _DUE, TURNS, _APART),
     ]
 )
-_APART = 1e-3  # of a residual, between gradients whose difference is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,30 +106,23 @@ def solve(
 
 def _compiled(task: _Task, start: Array) -> Solution | None:
     """The same by the compiled part, if that knows the law and the objective."""
-    problem, described = task.problem, compiled_task(task.problem, task.objective)
-    if NATIVE is None or described is None:
+    given = _given(task.problem, task.objective, task.weight)
+    if NATIVE is None or given is None:
         return None
     u, (value, state) = np.array(start, order="C"), np.empty((2, len(start)))
     converged, steps = np.empty(len(start), dtype=bool), np.empty(len(start), dtype=np.int64)
-    NATIVE.solve(
-        *described,
-        _RULES,
-        problem.low,
-        problem.high,
-        problem.fixed,
-        problem.log,
-        problem.affine,
-        task.weight,
-        task.cold,
-        task.tolerance,
-        task.limit,
-        u,
-        value,
-        state,
-        converged,
-        steps,
-    )
+    settings = task.cold, task.tolerance, task.limit
+    NATIVE.solve(*given, *settings, u, value, state, converged, steps)
     return Solution(u, value, state, converged, steps)
+
+
+def _given(problem: Problem, objective: Objective, weight: Array) -> tuple[Any, ...] | None:
+    """What any compiled search is given; None where the compiled part does not know how."""
+    described = compiled_task(problem, objective)
+    if described is None:
+        return None
+    box = problem.low, problem.high, problem.fixed, problem.log, problem.affine
+    return *described, _RULES, *box, weight
 
 
 def _by_numpy(task: _Task, start: Array) -> Solution:
@@ -405,6 +399,17 @@ def polish(
     Where every row counts with positive curvature the step comes from a QR factorisation of the
     Jacobian, which keeps the digits that normal equations lose.
     """
+    given = _given(problem, objective, np.ascontiguousarray(weight))
+    if NATIVE is None or given is None:
+        return _polish_by_numpy(problem, objective, weight, start, rounds)
+    u = np.array(start)
+    NATIVE.polish(*given, rounds, u)
+    return u
+
+
+def _polish_by_numpy(
+    problem: Problem, objective: Objective, weight: Array, start: Array, rounds: int
+) -> Array:
     here, last = _stand(problem, objective, start.copy(), weight), np.inf
     for _ in range(rounds):
         state = objective.begin(here.residual, weight, cold=False)

@@ -98,9 +98,9 @@ def ranks(problem: Problem, objective: Objective, u: Array, weight: Array) -> Ar
     goal = _goal(objective)
     if goal is not None:
         begin = goal[1][1] if goal[0] == _HUBER else _BEGIN if goal[0] == _STUDENT else 1.0
-        known = _compiled(problem, objective, u, weight, np.full(len(u), begin))
-        if known is not None:
-            return known.value
+        value, size, settled = np.empty((3, len(u)))
+        if _told(problem, objective, u, weight, np.full(len(u), begin), (value, size, settled)):
+            return value
     each = max(1, _BLOCK // problem.n)
     return np.concatenate(
         [
@@ -136,16 +136,30 @@ def _compiled(
     problem: Problem, objective: Objective, u: Array, weight: Array, state: Array
 ) -> Standing | None:
     """`assess` by the compiled part, if that knows how."""
-    task = compiled_task(problem, objective)
-    if NATIVE is None or task is None:
-        return None
     value, size, settled = np.empty((3, len(u)))
     gradient = np.empty((len(u), problem.p))
     sharp, safe = np.empty((2, len(u), problem.p, problem.p))
     filled = value, size, settled, gradient, sharp, safe
+    known = _told(problem, objective, u, weight, state, filled)
+    return Standing(*filled) if known else None
+
+
+def _told(
+    problem: Problem,
+    objective: Objective,
+    u: Array,
+    weight: Array,
+    state: Array,
+    filled: tuple[Array, ...],
+) -> bool:
+    """Whether the compiled part knows how to fill in a standing, or its first three arrays."""
+    task = compiled_task(problem, objective)
+    if NATIVE is None or task is None:
+        return False
     weight, state = np.ascontiguousarray(weight), np.ascontiguousarray(state)
-    NATIVE.assess(*task, problem.centred(u), weight, state, *filled)
-    return Standing(value, size, settled, gradient, sharp, safe)
+    left_out = (None,) * (6 - len(filled))
+    NATIVE.assess(*task, problem.centred(u), weight, state, *filled, *left_out)
+    return True
 
 
 def _in_blocks(

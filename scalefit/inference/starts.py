@@ -21,7 +21,7 @@ from scalefit.core.records import dataclass, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference.native import MOST_COLUMNS, NATIVE
 from scalefit.inference.problem import Problem, bind
-from scalefit.inference.systems import solve_entries
+from scalefit.inference.systems import least_in_box, solve_entries
 from scalefit.laws.base import Law, Parameter, rescaled
 
 _MOST = 4096
@@ -236,25 +236,13 @@ def _predict(problem: Problem, theta: Array) -> Array:
 
 
 def _non_negative(normal: Array, right: Array) -> Array:
-    """Minimisers of x'Nx/2 - r'x over x >= 0, shape (K, m): every active set is tried."""
-    count, m = right.shape
-    best = np.zeros((count, m))
-    lowest = np.zeros(count)
-    for size in range(1, m + 1):
-        for chosen in combinations(range(m), size):
-            at = list(chosen)
-            part = normal[:, at][:, :, at]
-            diagonal = np.einsum("kii->ki", part)
-            scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-            scaled = part / scale[:, :, None] / scale[:, None, :]
-            scaled = scaled + 1e-13 * np.eye(size)
-            x = np.linalg.solve(scaled, (right[:, at] / scale)[:, :, None])[:, :, 0] / scale
-            value = -(right[:, at] * x).sum(axis=1)
-            better = (x >= 0).all(axis=1) & np.isfinite(value) & (value < lowest)
-            lowest[better] = value[better]
-            best[better] = 0.0
-            best[np.ix_(better, at)] = x[better]
-    return best
+    """Minimisers of x'Nx/2 - r'x over x >= 0, shape (K, m)."""
+    diagonal = np.einsum("kii->ki", normal)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = normal / scale[:, :, None] / scale[:, None, :] + _FIRM * np.eye(right.shape[1])
+    none = np.zeros(right.shape)
+    x, _ = least_in_box(scaled, right / scale, none, none + np.inf)
+    return x / scale
 
 
 def _log_affine(problem: Problem, runs: Observations, theta: Array, affine: list[int]) -> Array:

@@ -11,7 +11,7 @@ import pytest
 from simulated import example, observations, runs_of
 
 from scalefit.core.records import replace
-from scalefit.inference import solver, standing, streams, systems
+from scalefit.inference import fitting, solver, standing, streams, systems
 from scalefit.inference.native import NATIVE, engine
 from scalefit.inference.objectives import (
     AsymmetricHuber,
@@ -303,6 +303,76 @@ def test_searches_end_alike(name, objective, instructions):
                 assert np.array_equal(one.steps, other.steps)
             assert (np.abs(one.value - other.value) <= 1e-9 * size).mean() > 0.8
             assert np.array_equal(one.converged, other.converged)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("n", [49, 256, 700])
+@pytest.mark.parametrize(
+    "name", ["power", "chinchilla", "broken-power", "coupled", "data-constrained", "precision"]
+)
+def test_polishing_ends_alike(name, n, objective, instructions):
+    law, random = LAWS.get(name), np.random.default_rng(n)
+    runs = runs_of(law, noise=0.02, seed=4)
+    runs = runs.take(np.linspace(0, runs.n - 1, n).astype(int))
+    problem = bind(law, runs, log_target=objective.log_target)
+    weight = random.uniform(0.5, 2, (1, runs.n))
+    begin = problem.search(example(law)[None])
+    rough = solver.solve(problem, objective, weight, begin, cold=True).u[0]
+    rough = np.clip(rough + 1e-6, problem.low, problem.high)
+    found = solver.polish(problem, objective, weight, rough)
+    assert not np.array_equal(found, rough)
+    known = solver._polish_by_numpy(problem, objective, weight, rough, 200)
+    value = [objective.value(problem.residual(u[None]), weight)[0] for u in (found, known, rough)]
+    assert value[0] <= value[2] + 1e-12 * abs(value[2])
+    assert value[0] == pytest.approx(value[1], rel=1e-9, abs=1e-20)
+    np.testing.assert_allclose(found, known, rtol=1e-6, atol=1e-6)
+
+
+def test_polishing_moves_nothing_that_the_runs_do_not_tell_apart(instructions):
+    law = LAWS.get("chinchilla")
+    N = np.geomspace(1e7, 1e10, 40)
+    runs = observations({"N": N, "D": 20 * N}, 1.7 + 400 * N**-0.34 + 400 * (20 * N) ** -0.34)
+    noisy = observations(dict(runs.inputs), runs.loss * (1 + 0.01 * np.sin(np.arange(40))))
+    problem = bind(law, noisy, log_target=True)
+    u = problem.search(np.array([[1.7, 400.0, 0.34, 400.0, 0.34]]))[0]
+    for objective in (Gaussian(), StudentT(4.0)):
+        found = solver.polish(problem, objective, noisy.weight[None], u)
+        known = solver._polish_by_numpy(problem, objective, noisy.weight[None], u, 200)
+        one, other = (
+            objective.value(problem.residual(v[None]), noisy.weight[None])[0]
+            for v in (found, known)
+        )
+        assert one == pytest.approx(other, rel=1e-9)
+        assert np.abs(found - u).max() < 1  # along the flat direction it stays where it was
+
+
+def test_ranks_are_the_objective(instructions):
+    law, random = LAWS.get("chinchilla"), np.random.default_rng(61)
+    for n in (30, 700):
+        problem = bind(law, scattered(law, n, random), log_target=True)
+        u, weight = anywhere(problem, 9, random), random.uniform(0.5, 2, (1, n))
+        for objective in OBJECTIVES[:5]:
+            found = standing.ranks(problem, objective, u, weight)
+            known = objective.value(problem.residual(u), weight)
+            if objective.name == "gaussian":  # what grows with it
+                known = (weight * problem.residual(u) ** 2).sum(axis=1) / 2
+            np.testing.assert_allclose(found, known, rtol=1e-11)
+
+
+def test_few_of_one_curve_are_kept(monkeypatch):
+    random = np.random.default_rng(67)
+    for n, kinds in ((1, 3), (7, 4), (80, 30)):
+        curves = random.standard_normal((kinds, n))[random.integers(kinds, size=200)]
+        curves = curves + 0.01 * random.random((200, n))
+        for count in (1, 5, 40, 300):
+            kept = fitting._distinct(curves, 0.012, count)
+            with monkeypatch.context() as without:
+                without.setattr(fitting, "NATIVE", None)
+                assert np.array_equal(fitting._distinct(curves, 0.012, count), kept)
+            assert len(kept) <= count
+    for wrong in (np.ones(5), np.ones((2, 5), dtype=np.float32), np.ones((4, 5)).T):
+        with pytest.raises((ValueError, BufferError)):
+            NATIVE.distinct(wrong, 0.1, 3, np.empty(5, dtype=np.int64))
 
 
 def test_a_start_outside_the_doubles_ends_where_it_began(instructions):

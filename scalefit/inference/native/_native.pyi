@@ -42,6 +42,24 @@ def solve(
     converged: Any,
     steps: Any,
 ) -> None: ...
+def polish(
+    law: Any,
+    goal: int,
+    settings: Any,
+    log_target: bool,
+    logs: Any,
+    target: Any,
+    rules: Any,
+    low: Any,
+    high: Any,
+    fixed: Any,
+    log: Any,
+    affine: Any,
+    weight: Any,
+    rounds: int,
+    u: Any,
+) -> None: ...
+def distinct(curves: Any, near: float, agreeing: int, chosen: Any) -> int: ...
 def settle(residual: Any, weight: Any, nu: float, least: float, state: Any) -> None: ...
 def least_in_box(
     system: Any, right: Any, least: Any, most: Any, turns: int, x: Any, sound: Any

@@ -45,6 +45,9 @@ enum {
     MOST_STEPS = 96,
 };
 
+/* Doubles from one column to the next where a block stands below a triangle of p + 1 columns. */
+#define TALL(p) (((size_t)(p) + BLOCK + LANES) / LANES * LANES)
+
 typedef struct {
     int amplitude, powers, input[MOST_PARAMETERS], exponent[MOST_PARAMETERS];
 } Term;
@@ -118,7 +121,7 @@ typedef struct {
 
 typedef struct {
     double cold_damping, warm_damping, most_damping, longest, light, stage, spared, firm, due;
-    double turns;
+    double turns, apart;
 } Rules; /* the constants of solver.py and systems.py, in the order in which it hands them over */
 
 enum { RULES = sizeof(Rules) / sizeof(double) };
@@ -161,6 +164,7 @@ typedef struct {
 typedef struct {
     const char *name;
     End (*search)(const Search *, double *, const double *);
+    void (*polish)(const Search *, double *, const double *, double *);
     int (*least_in_form)(
         const double *, const double *, const double *, const double *, int, long, double *);
     void (*assess)(
@@ -183,6 +187,7 @@ typedef struct {
 #include "systems.h"
 #include "box.h"
 #include "search.h"
+#include "polish.h"
 #undef SET
 #undef PACK
 
@@ -199,6 +204,7 @@ typedef struct {
 #include "systems.h"
 #include "box.h"
 #include "search.h"
+#include "polish.h"
 #pragma GCC pop_options
 #undef SET
 #undef PACK
@@ -213,6 +219,7 @@ typedef struct {
 #include "systems.h"
 #include "box.h"
 #include "search.h"
+#include "polish.h"
 #pragma GCC pop_options
 #undef SET
 #undef PACK
@@ -220,12 +227,12 @@ typedef struct {
 
 static const Instructions sets[] = {
 #ifdef MANY_SETS
-    {"AVX-512", search_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512,
+    {"AVX-512", search_one_avx512, polish_one_avx512, least_in_form_avx512, assess_rows_avx512, screen_avx512,
      settle_rows_avx512, products_avx512},
-    {"AVX2", search_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2,
+    {"AVX2", search_one_avx2, polish_one_avx2, least_in_form_avx2, assess_rows_avx2, screen_avx2,
      settle_rows_avx2, products_avx2},
 #endif
-    {"C", search_one_plain, least_in_form_plain, assess_rows_plain, screen_plain,
+    {"C", search_one_plain, polish_one_plain, least_in_form_plain, assess_rows_plain, screen_plain,
      settle_rows_plain, products_plain},
 };
 
@@ -485,7 +492,8 @@ PyDoc_STRVAR(
     assess_doc,
     "assess(law, goal, settings, log_target, logs, target, theta, weight, state, value, size,\n"
     "    settled, gradient, sharp, safe)\n\n"
-    "The objective of a batch and its sums over rows, as standing.assess; the last six are filled.");
+    "The objective of a batch and its sums over rows, as standing.assess; the last six are filled,\n"
+    "or the first three of them where the last three are None.");
 
 static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -499,6 +507,7 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     memset(view, 0, sizeof view);
     if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("15 arguments were expected"), NULL;
+    int slopes = ARGUMENT(GRADIENT) != Py_None;
     if (!read_task(args, view, &task))
         goto end;
     if (!numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, -1, 0))
@@ -508,10 +517,11 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
         !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
         !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, batch, 1) ||
         !numbers_of(ARGUMENT(SIZE), view + SIZE, DOUBLES, batch, 1) ||
-        !numbers_of(ARGUMENT(SETTLED), view + SETTLED, DOUBLES, batch, 1) ||
-        !numbers_of(ARGUMENT(GRADIENT), view + GRADIENT, DOUBLES, batch * p, 1) ||
-        !numbers_of(ARGUMENT(SHARP), view + SHARP, DOUBLES, batch * p * p, 1) ||
-        !numbers_of(ARGUMENT(SAFE), view + SAFE, DOUBLES, batch * p * p, 1))
+        !numbers_of(ARGUMENT(SETTLED), view + SETTLED, DOUBLES, batch, 1))
+        goto end;
+    if (slopes && (!numbers_of(ARGUMENT(GRADIENT), view + GRADIENT, DOUBLES, batch * p, 1) ||
+                   !numbers_of(ARGUMENT(SHARP), view + SHARP, DOUBLES, batch * p * p, 1) ||
+                   !numbers_of(ARGUMENT(SAFE), view + SAFE, DOUBLES, batch * p * p, 1)))
         goto end;
     const double *theta = view[THETA].buf, *weight = view[WEIGHT].buf, *state = view[STATE].buf;
     double *value = view[VALUE].buf, *size = view[SIZE].buf, *settled = view[SETTLED].buf;
@@ -520,7 +530,9 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     Py_BEGIN_ALLOW_THREADS
     room = allot(&work, &task);
     for (Py_ssize_t b = 0; room && b < batch; b++) {
-        Standing found = {0, 0, 0, gradient + b * p, sharp + b * p * p, safe + b * p * p};
+        Standing found = {0};
+        if (slopes)
+            found = (Standing){0, 0, 0, gradient + b * p, sharp + b * p * p, safe + b * p * p};
         instructions()->assess(
             &task, &work, theta + b * parameters, weight + (size_t)b * apart, state[b], &found);
         value[b] = found.value, size[b] = found.size, settled[b] = found.state;
@@ -537,6 +549,35 @@ end:
     return ended(view, VIEWS, done);
 }
 
+/* Views of what a search is given beyond its task. */
+enum { RULED = GIVEN, LOW, HIGH, FIXED, LOGGED, AFFINE, WEIGHT, SEARCHED };
+
+/* The box, the rules and the weights of `batch` searches, or of as many as `weight` is for. */
+static int read_search(
+    PyObject *const *args, Py_buffer *view, const Task *task, Py_ssize_t batch, size_t *apart,
+    Search *search)
+{
+    Py_ssize_t p = task->law.free;
+    if (!numbers_of(ARGUMENT(RULED), view + RULED, DOUBLES, RULES, 0) ||
+        !numbers_of(ARGUMENT(LOW), view + LOW, DOUBLES, p, 0) ||
+        !numbers_of(ARGUMENT(HIGH), view + HIGH, DOUBLES, p, 0) ||
+        !numbers_of(ARGUMENT(FIXED), view + FIXED, DOUBLES, task->law.parameters, 0) ||
+        !numbers_of(ARGUMENT(LOGGED), view + LOGGED, BOOLS, p, 0) ||
+        !numbers_of(ARGUMENT(AFFINE), view + AFFINE, BOOLS, p, 0) ||
+        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task->n, batch, apart))
+        return 0;
+    search->task = task;
+    search->rules = view[RULED].buf;
+    search->low = view[LOW].buf, search->high = view[HIGH].buf, search->fixed = view[FIXED].buf;
+    search->log = view[LOGGED].buf, search->affine = view[AFFINE].buf, search->p = (int)p;
+    for (int i = 0; i < task->law.parameters; i++)
+        if (task->law.slot[i] >= 0)
+            search->number[task->law.slot[i]] = i;
+    for (int j = 0; j < p; j++)
+        search->any_affine |= search->affine[j];
+    return 1;
+}
+
 PyDoc_STRVAR(
     solve_doc,
     "solve(law, goal, settings, log_target, logs, target, rules, low, high, fixed, log, affine,\n"
@@ -545,8 +586,7 @@ PyDoc_STRVAR(
 
 static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    enum { RULED = GIVEN, LOW, HIGH, FIXED, LOGGED, AFFINE, WEIGHT, COLD, TOLERANCE, LIMIT, U, VALUE,
-           STATE, CONVERGED, STEPS, VIEWS };
+    enum { COLD = SEARCHED, TOLERANCE, LIMIT, U, VALUE, STATE, CONVERGED, STEPS, VIEWS };
     (void)module;
     Py_buffer view[VIEWS];
     Task task;
@@ -558,36 +598,21 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
         return refuse("21 arguments were expected"), NULL;
     if (!read_task(args, view, &task))
         goto end;
-    int cold = PyObject_IsTrue(ARGUMENT(COLD));
-    double tolerance = PyFloat_AsDouble(ARGUMENT(TOLERANCE));
-    long limit = PyLong_AsLong(ARGUMENT(LIMIT));
+    Task some = task;
+    Search search = {
+        .some = &some, .work = &work, .cold = PyObject_IsTrue(ARGUMENT(COLD)),
+        .tolerance = PyFloat_AsDouble(ARGUMENT(TOLERANCE)),
+        .limit = PyLong_AsLong(ARGUMENT(LIMIT)), .looked = &looked, .stopped = &stopped,
+    };
     if (PyErr_Occurred() || !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, -1, 1))
         goto end;
     Py_ssize_t batch = view[VALUE].len / 8, p = task.law.free;
-    if (!numbers_of(ARGUMENT(RULED), view + RULED, DOUBLES, RULES, 0) ||
-        !numbers_of(ARGUMENT(LOW), view + LOW, DOUBLES, p, 0) ||
-        !numbers_of(ARGUMENT(HIGH), view + HIGH, DOUBLES, p, 0) ||
-        !numbers_of(ARGUMENT(FIXED), view + FIXED, DOUBLES, task.law.parameters, 0) ||
-        !numbers_of(ARGUMENT(LOGGED), view + LOGGED, BOOLS, p, 0) ||
-        !numbers_of(ARGUMENT(AFFINE), view + AFFINE, BOOLS, p, 0) ||
-        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
+    if (!read_search(args, view, &task, batch, &apart, &search) ||
         !numbers_of(ARGUMENT(U), view + U, DOUBLES, batch * p, 1) ||
         !numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, batch, 1) ||
         !numbers_of(ARGUMENT(CONVERGED), view + CONVERGED, BOOLS, batch, 1) ||
         !numbers_of(ARGUMENT(STEPS), view + STEPS, WHOLE, batch, 1))
         goto end;
-    Task some = task;
-    Search search = {
-        .task = &task, .some = &some, .rules = view[RULED].buf, .work = &work,
-        .low = view[LOW].buf, .high = view[HIGH].buf, .fixed = view[FIXED].buf,
-        .log = view[LOGGED].buf, .affine = view[AFFINE].buf, .p = (int)p, .cold = cold,
-        .tolerance = tolerance, .limit = limit, .looked = &looked, .stopped = &stopped,
-    };
-    for (int i = 0; i < task.law.parameters; i++)
-        if (task.law.slot[i] >= 0)
-            search.number[task.law.slot[i]] = i;
-    for (int j = 0; j < p; j++)
-        search.any_affine |= search.affine[j];
     const double *weight = view[WEIGHT].buf;
     double *u = view[U].buf, *value = view[VALUE].buf, *state = view[STATE].buf;
     unsigned char *converged = view[CONVERGED].buf;
@@ -608,6 +633,100 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     done = room && !stopped;
 end:
     return ended(view, VIEWS, done);
+}
+
+PyDoc_STRVAR(
+    polish_doc,
+    "polish(law, goal, settings, log_target, logs, target, rules, low, high, fixed, log, affine,\n"
+    "    weight, rounds, u)\n\n"
+    "As solver.polish; u, where it begins, is replaced.");
+
+static PyObject *polish(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum { ROUNDS = SEARCHED, U, VIEWS };
+    (void)module;
+    Py_buffer view[VIEWS];
+    Task task;
+    Work work;
+    size_t apart, looked = 0;
+    int done = 0, stopped = 0;
+    memset(view, 0, sizeof view);
+    if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
+        return refuse("15 arguments were expected"), NULL;
+    if (!read_task(args, view, &task))
+        goto end;
+    Search search = {.work = &work, .limit = PyLong_AsLong(ARGUMENT(ROUNDS)), .looked = &looked,
+                     .stopped = &stopped};
+    if (PyErr_Occurred() || !read_search(args, view, &task, 1, &apart, &search) ||
+        !numbers_of(ARGUMENT(U), view + U, DOUBLES, search.p, 1))
+        goto end;
+    double *tall;
+    int room;
+    Py_BEGIN_ALLOW_THREADS
+    tall = malloc(((size_t)search.p + 1) * TALL(search.p) * sizeof *tall);
+    room = tall && allot(&work, &task);
+    if (room) {
+        instructions()->polish(&search, view[U].buf, view[WEIGHT].buf, tall);
+        free(work.planes);
+    }
+    free(tall);
+    Py_END_ALLOW_THREADS
+    if (!room)
+        PyErr_NoMemory();
+    done = room && !stopped;
+end:
+    return ended(view, VIEWS, done);
+}
+
+PyDoc_STRVAR(
+    distinct_doc,
+    "distinct(curves, near, agreeing, chosen)\n\n"
+    "Fills chosen with the numbers of the first rows of curves, (K, n), of which no more than\n"
+    "`agreeing` lie everywhere nearer to each other than `near`; gives back how many it found.");
+
+static PyObject *distinct(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs != 4)
+        return refuse("4 arguments were expected"), NULL;
+    Py_buffer view[2];
+    memset(view, 0, sizeof view);
+    double near = PyFloat_AsDouble(args[1]);
+    long agreeing = PyLong_AsLong(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!numbers_of(args[0], view, DOUBLES, -1, 0) ||
+        !numbers_of(args[3], view + 1, WHOLE, -1, 1))
+        return ended(view, 2, 0);
+    Py_ssize_t all = view[0].ndim == 2 ? view[0].shape[0] : -1, most = view[1].len / 8, found = 0;
+    if (all < 0) {
+        refuse("rows were expected");
+        return ended(view, 2, 0);
+    }
+    size_t n = (size_t)view[0].shape[1];
+    const double *curve = view[0].buf;
+    int64_t *chosen = view[1].buf;
+    long *company = calloc((size_t)all + 1, sizeof *company);
+    if (!company) {
+        PyErr_NoMemory();
+        return ended(view, 2, 0);
+    }
+    for (Py_ssize_t k = 0; k < all && found < most; k++) {
+        if (company[k] >= agreeing)
+            continue;
+        chosen[found++] = k;
+        for (Py_ssize_t j = k + 1; j < all; j++) {
+            const double *a = curve + (size_t)k * n, *b = curve + (size_t)j * n;
+            size_t r = 0;
+            while (company[j] < agreeing && r < n && fabs(a[r] - b[r]) <= near)
+                r++;
+            company[j] += r == n;
+        }
+    }
+    free(company);
+    PyObject *none = ended(view, 2, 1);
+    Py_XDECREF(none);
+    return PyLong_FromSsize_t(found);
 }
 
 PyDoc_STRVAR(
@@ -937,6 +1056,8 @@ static PyObject *restrict_to(PyObject *module, PyObject *const *args, Py_ssize_t
 static PyMethodDef methods[] = {
     {"assess", (PyCFunction)(void (*)(void))assess, METH_FASTCALL, assess_doc},
     {"solve", (PyCFunction)(void (*)(void))solve, METH_FASTCALL, solve_doc},
+    {"polish", (PyCFunction)(void (*)(void))polish, METH_FASTCALL, polish_doc},
+    {"distinct", (PyCFunction)(void (*)(void))distinct, METH_FASTCALL, distinct_doc},
     {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
     {"least_in_box", (PyCFunction)(void (*)(void))least_in_box, METH_FASTCALL, least_in_box_doc},
     {"screen", (PyCFunction)(void (*)(void))screen, METH_FASTCALL, screen_doc},

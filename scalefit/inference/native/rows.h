@@ -426,19 +426,19 @@ static size_t FN(block)(
     return padded;
 }
 
-/* Residuals of all rows, one after the other; of few rows the slopes too. While they are at hand,
- * their shares at the state are added up, if they are wanted. */
+/* Residuals of all rows, one after the other; of few rows the slopes too, if they are wanted. While
+ * they are at hand, their shares at the state are added up, if those are wanted. */
 static void FN(residuals)(
     const Task *task, const Work *work, const double *th, const Weights *weight, double state,
-    double *sums)
+    int slopes, double *sums)
 {
     const double *logs[MOST_INPUTS], *target;
     double part[4] = {0}, per = 1.0 / (state > task->goal.least ? state : task->goal.least);
-    int few = task->n <= BLOCK;
+    slopes &= task->n <= BLOCK;
     for (size_t k = 0; k * BLOCK < task->n; k++) {
         size_t begin = k * BLOCK, rows = task->n - begin < BLOCK ? task->n - begin : BLOCK;
         size_t m = FN(block)(task, work, k, 1, logs, &target);
-        FN(derive)(task, work, th, logs, target, m, few, work->residual + begin);
+        FN(derive)(task, work, th, logs, target, m, slopes, work->residual + begin);
         if (!sums)
             continue;
         FN(shares)(
@@ -452,8 +452,8 @@ static void FN(residuals)(
     }
 }
 
-/* The objective of one problem, and its sums: see `assess` in module.c. The state BEGIN stands for
- * the scale that a likelihood begins with. */
+/* The objective of one problem, and its sums, if there is room for them: see `assess` in module.c.
+ * The state BEGIN stands for the scale that a likelihood begins with. */
 static void FN(assess)(
     const Task *task, const Work *work, const double *th, const Weights *weight, double state,
     Standing *found)
@@ -462,6 +462,7 @@ static void FN(assess)(
     size_t p = (size_t)task->law.free, count = p + 2 * p * p;
     size_t blocks = (task->n + BLOCK - 1) / BLOCK;
     int settles = task->goal.kind == STUDENT, same = task->goal.kind == SQUARES;
+    int slopes = found->gradient != NULL;
     double value = 0.0, total = 0.0;
     for (int i = 0; i < task->law.parameters; i++)
         if (task->law.slot[i] >= 0)
@@ -469,7 +470,7 @@ static void FN(assess)(
     if (settles) {
         double shares[4] = {0};
         int known = state != BEGIN;
-        FN(residuals)(task, work, th, weight, state, known ? shares : NULL);
+        FN(residuals)(task, work, th, weight, state, slopes, known ? shares : NULL);
         if (!known) {
             double squares = FN(squares)(work->residual, weight, task->n, 0.0, 1e100);
             state = sqrt(squares / FN(total)(weight, task->n));
@@ -484,8 +485,8 @@ static void FN(assess)(
         size_t begin = k * BLOCK, m = FN(block)(task, work, k, !settles, logs, &target);
         double *residual = work->residual + (settles ? begin : 0);
         /* What the first pass has left stands: residuals, and the slopes of few rows. */
-        if (!settles || blocks > 1)
-            FN(derive)(task, work, th, logs, target, m, 1, settles ? NULL : residual);
+        if (!settles || (slopes && blocks > 1))
+            FN(derive)(task, work, th, logs, target, m, slopes, settles ? NULL : residual);
         const double *w = FN(weights_from)(weight, begin);
         if (begin + m > task->n) {
             memset(work->weight + m - LANES, 0, LANES * sizeof *w);
@@ -495,8 +496,10 @@ static void FN(assess)(
         FN(penalties)(
             &task->goal, state, residual, w, m, m == BLOCK && w == work->flat, work->psi,
             work->sharp, work->safe, &some, &total);
-        FN(gather)(
-            work->psi, same ? NULL : work->sharp, work->safe, plane, (int)p, m, work->ones, &sums);
+        if (slopes)
+            FN(gather)(
+                work->psi, same ? NULL : work->sharp, work->safe, plane, (int)p, m, work->ones,
+                &sums);
         if ((k + 1) % GROUPED == 0 || k + 1 == blocks) {
             for (size_t i = 0; i < count; i++)
                 whole[i] += part[i];
@@ -513,7 +516,7 @@ static void FN(assess)(
     }
     const double *sharp = same ? whole + p : whole + p + p * p;
     int sound = isfinite(value) != 0;
-    for (size_t j = 0; j < p; j++) {
+    for (size_t j = 0; slopes && j < p; j++) {
         found->gradient[j] = -whole[j];
         sound &= isfinite(whole[j]) != 0;
         for (size_t k = 0; k <= j; k++) {

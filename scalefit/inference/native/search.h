@@ -39,7 +39,7 @@ static double FN(begun)(const Search *search, const double *u, const Weights *we
     if (!search->cold)
         return goal->least;
     FN(theta_of)(search, u, theta);
-    FN(residuals)(search->task, search->work, theta, weight, 1.0, NULL);
+    FN(residuals)(search->task, search->work, theta, weight, 1.0, 0, NULL);
     const double *residual = search->work->residual;
     for (size_t r = 0; r < search->task->n; r++) {
         double size = fabs(residual[r]);
