@@ -27,6 +27,7 @@ WORKS = {
     "breaks": broken.refits,
     "small": small.refits,
     "many": small.curves,
+    "groups": small.groups,
     "large": large.rows,
 }
 

@@ -1,23 +1,23 @@
-"""Small problems, and many of them: refits of 10 to 20 rows, and a thousand curves."""
+"""Small problems, and many of them: refits of 10 to 20 rows, and curves by the hundred."""
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 
 import numpy as np
 
-from benchmarks.clock import run
+from benchmarks.clock import in_turn, median_ratio, run
 from benchmarks.data import many, observed, small
 from benchmarks.plan import Plan
 from benchmarks.table import Block, Line, Promise
 from scalefit.core.observations import Array, Observations
-from scalefit.inference import solver
 from scalefit.inference.fitting import Fit, fit
 from scalefit.inference.objectives import Huber
-from scalefit.inference.uncertainty import draw
+from scalefit.inference.uncertainty import Method, draw
 from scalefit.inference.uncertainty.bootstrap import Bootstrap
+from scalefit.inference.uncertainty.jackknife import Jackknife
 from scalefit.laws import LAWS
 
 DELTA = 1e-3
@@ -150,9 +150,8 @@ def curves(plan: Plan) -> Block:
     """A thousand curves of four laws with a thousand refits each, scaled from some of them."""
     count, counted, refitted = (100, 8, 100) if plan.full else (10, 3, 20)
     begin = time.process_time()
-    fits = by_library(many(count))
+    fits = by_library(many(count), Bootstrap(draws=DRAWS))
     took = time.process_time() - begin
-    calls, beyond = of_calls(many(count))
     each = took / (count * len(LAW_NAMES) * DRAWS)
     some = fits[: counted * len(LAW_NAMES)]
     problems = [
@@ -175,45 +174,79 @@ def curves(plan: Plan) -> Block:
     notes = [
         f"from {count} curves, one after the other through the library, point fits and "
         "certificates included",
-        f"searches of many curves and laws in one call would spare {100 * beyond / took:.1f} % of "
-        f"it at most: {calls} calls take {1e3 * beyond:.3g} ms of {took:.3g} s beyond the searches "
-        "themselves",
     ]
     return Block(title, lines, notes)
 
 
-def of_calls(some: Sequence[tuple[Array, Array]]) -> tuple[int, float]:
-    """Calls of the compiled search in the same work, and their seconds beyond the search itself."""
-    if solver.NATIVE is None:
-        return 0, float("nan")
-    whole, inside = [], []
+def groups(plan: Plan) -> Block:
+    """Many small fits in one command: searches of all curves together, and each by itself."""
+    count, counted = (1000, 8) if plan.full else (200, 2)
+    path, some = plan.folder / "curves.csv", many(count)
+    pairs = ((k, zip(x.tolist(), y.tolist(), strict=True)) for k, (x, y) in enumerate(some))
+    rows = (f"c{k},{x!r},{y!r}" for k, curve in pairs for x, y in curve)
+    path.write_text("\n".join(["curve,x,loss", *rows]))
+    how = ("together", "apart", "together-numpy", "apart-numpy")
+    outs = [plan.folder / f"{name}.json" for name in how]
+    commands = [
+        plan.ours("groups", path, out, name, *LAW_NAMES)
+        for name, out in zip(how, outs, strict=True)
+    ]
+    took = in_turn(commands, plan.repeats)
+    told = [out.read_bytes() for out in outs]
+    problems = []
+    for found in by_library(some[:counted], Jackknife()):
+        left_out = Jackknife().weights(found.runs, 0, 0, found.runs.n)
+        problems.append(given(found, np.concatenate([found.runs.weight[None], left_out])))
+    theirs = sum(one["cpu"] for one in by_lmfit(plan, problems)) / counted
+    cpu = [[one.cpu for one in each] for each in took]
 
-    def timed(work: Callable, times: list[float]) -> Callable:
-        def measured(*arguments: object) -> object:
-            begin = time.perf_counter()
-            found = work(*arguments)
-            times.append(time.perf_counter() - begin)
-            return found
+    def line(tool: str, k: int, promise: Promise | None = None) -> Line:
+        whole = statistics.median(cpu[k])
+        each = whole / (count * len(LAW_NAMES))
+        memory = max(one.memory for one in took[k])
+        return Line(tool, whole, each, memory, promise=promise)
 
-        return measured
+    def times(k: int, of: str) -> Promise:
+        return Promise(median_ratio(cpu[k], cpu[k - 1]), math.inf, at_least=False, of=of)
 
-    outer, native = solver._compiled, solver.NATIVE
-    solver._compiled = timed(outer, whole)
-    solver.NATIVE = SimpleNamespace(solve=timed(native.solve, inside))
-    try:
-        by_library(some)
-    finally:
-        solver._compiled, solver.NATIVE = outer, native
-    return len(inside), sum(whole) - sum(inside)
+    lines = [
+        line("scalefit, together", 0),
+        line("each by itself", 1, times(1, "by itself to together")),
+        line("NumPy alone, together", 2),
+        line("each by itself", 3, times(3, "by itself to together, by NumPy")),
+        Line(
+            "lmfit least_squares",
+            whole=theirs * count,
+            each=theirs / len(LAW_NAMES),
+            promise=Promise(
+                theirs * count / statistics.median(cpu[0]),
+                math.inf,
+                at_least=False,
+                of="lmfit to scalefit, together",
+            ),
+            scaled=True,
+        ),
+    ]
+    title = (
+        f"{count:,} curves of 20 rows x {len(LAW_NAMES)} laws, point fits and their jackknives, "
+        "log-Huber: one command"
+    )
+    same = told[0] == told[1] and told[2] == told[3]
+    notes = [
+        f"together and each by itself write {'the same' if same else 'OTHER'} bytes",
+        "each: a point fit with its certificate and 20 refits; lmfit starts at our estimate, and "
+        "searches, judges and writes nothing",
+    ]
+    return Block(title, lines, notes)
 
 
-def by_library(some: Sequence[tuple[Array, Array]]) -> list[Fit]:
-    """The work itself: every law fitted to every curve, and refitted a thousand times."""
+def by_library(some: Sequence[tuple[Array, Array]], method: Method) -> list[Fit]:
+    """The work itself: every law fitted to every curve, and refitted."""
     fits = []
     for x, y in some:
         runs: Observations = observed({"x": x}, y)
         for name in LAW_NAMES:
             found = fit(LAWS.get(name), runs, objective=Huber(DELTA))
-            draw(found, Bootstrap(draws=DRAWS), seed=0)
+            draw(found, method, seed=0)
             fits.append(found)
     return fits

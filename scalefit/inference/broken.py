@@ -50,7 +50,7 @@ class Broken:
         return np.array(numbers, dtype=np.int64)
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
-        """Loss, shape (B, n), for parameters (B, P) at an input given as -log, shape (n,)."""
+        """Loss, shape (B, n), for parameters (B, P) at an input given as -log, (n,) or (B, n)."""
         first = logs[0] + np.log(theta[:, self.breaks[0][1], None])
         height = np.log(theta[:, self.amplitude, None]) + theta[:, self.slope, None] * first
         for c, d, f in self.breaks:
@@ -63,7 +63,7 @@ class Broken:
     ) -> tuple[Array, Array]:
         """Loss (B, n), and the Jacobian (p, B, n) of the loss or of its logarithm.
 
-        The input is given as -log, shape (n,). Derivatives are in the logarithms of A, d_i and
+        The input is given as -log, (n,) or (B, n). Derivatives are in the logarithms of A, d_i and
         f_i, in slopes and in the floor.
         """
         place = [np.log(theta[:, d, None]) for _, d, _ in self.breaks]

@@ -13,11 +13,12 @@ from scalefit.core.notes import Note
 from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
+from scalefit.inference.batches import Steps, alone
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
 from scalefit.inference.problem import Bounds, Problem, bind
-from scalefit.inference.solver import Solution, joined, polish, solve
+from scalefit.inference.solver import Search, Solution, joined, polish, solve
 from scalefit.inference.standing import ranks
 from scalefit.inference.starts import candidates, widened
 from scalefit.inference.trust_region import solve_in_trust_region
@@ -119,6 +120,21 @@ def fit(
             input that never changes, a loss without logarithm.
         FitError: no start led anywhere finite.
     """
+    how: dict[str, Any] = {"objective": objective, "fix": fix, "bound": bound}
+    return alone(fit_in_steps(law, runs, starts=starts, solver=solver, **how))
+
+
+def fit_in_steps(
+    law: Law,
+    runs: Observations,
+    *,
+    objective: Objective | None = None,
+    fix: Mapping[str, float] | None = None,
+    bound: Bounds | None = None,
+    starts: Array | None = None,
+    solver: str = "scalefit",
+) -> Steps[Fit]:
+    """As `fit`, in steps: for many fits at once."""
     if not (runs.weight > 0).all():
         # A row of weight zero is a row left out: it moves no bound, no centre and no start.
         runs = runs.take(runs.weight > 0)
@@ -126,23 +142,27 @@ def fit(
             raise InputError("no run has a positive weight", "give weights above zero, or none")
     goal: Any = objective if objective is not None else StudentT()
     if isinstance(goal, Huber) and goal.delta is None:
-        preliminary = fit(law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts)
+        preliminary = yield from fit_in_steps(
+            law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts
+        )
         goal = goal.settled(preliminary.residual)
     if starts is None and runs.n > _MOST_SEARCH_ROWS:
-        return _through_sample(law, runs, goal, fix, bound, solver)
+        return (yield from _through_sample(law, runs, goal, fix, bound, solver))
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
     if isinstance(goal, StudentT) and problem.p * (goal.nu + 1) >= runs.n * goal.nu:
-        normal = fit(
+        normal = yield from fit_in_steps(
             law, runs, objective=Gaussian(), fix=fix, bound=bound, starts=starts, solver=solver
         )
         words = f"{runs.n} rows are too few for a t likelihood with {problem.p} free parameters"
         return replace(normal, notes=(*normal.notes, doubts.T_UNBOUNDED.note(words)))
     weight = runs.weight[None, :]
-    first = starts if starts is not None else _own_starts(law, runs, goal, fix or {}, bound or {})
+    first = starts
+    if first is None:
+        first = yield from _own_starts(law, runs, goal, fix or {}, bound or {})
     begin = problem.search(first)
     if solver == "scalefit":
-        ends = _search(problem, goal, weight, begin, keep_all=starts is not None)
+        ends = yield from _search(problem, goal, weight, begin, keep_all=starts is not None)
         if starts is None and problem.p >= _MANY:
             ends = _bumped(problem, goal, runs, ends)
     else:
@@ -192,14 +212,13 @@ def _through_sample(
     fix: Mapping[str, float] | None,
     bound: Bounds | None,
     solver: str,
-) -> Fit:
+) -> Steps[Fit]:
     """The fit of very many rows: basins show in a few thousand as well as in all of them."""
     chosen = np.zeros(runs.n, dtype=bool)
     chosen[np.linspace(0, runs.n - 1, _MOST_SEARCH_ROWS).astype(int)] = True
-    sample = fit(law, runs.take(chosen), objective=goal, fix=fix, bound=bound, solver=solver)
-    whole = fit(
-        law, runs, objective=goal, fix=fix, bound=bound, starts=sample.theta[None], solver=solver
-    )
+    how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
+    sample = yield from fit_in_steps(law, runs.take(chosen), **how)
+    whole = yield from fit_in_steps(law, runs, starts=sample.theta[None], **how)
     searched = sample.certificate
     certificate = replace(
         whole.certificate,
@@ -266,7 +285,7 @@ def _check_rows(problem: Problem, runs: Observations) -> None:
 
 def _own_starts(
     law: Law, runs: Observations, goal: Any, fix: Mapping[str, float], bound: Bounds
-) -> Array:
+) -> Steps[Array]:
     """Parameters to start from: the law's own, and those that the law within it leads to."""
     own = candidates(law, runs, goal.log_target)
     within = law.within
@@ -275,9 +294,9 @@ def _own_starts(
     fix = {name: value for name, value in fix.items() if name in within.names}
     bound = {name: ends for name, ends in bound.items() if name in within.names}
     problem = bind(within, runs, log_target=goal.log_target, fix=fix, bound=bound)
-    begin = problem.search(_own_starts(within, runs, goal, fix, bound))
+    begin = problem.search((yield from _own_starts(within, runs, goal, fix, bound)))
     weight = runs.weight[None, :]
-    ends = _search(problem, goal, weight, begin, keep_all=False)
+    ends = yield from _search(problem, goal, weight, begin, keep_all=False)
     best = ends.u[_best(problem, goal, weight, ends.u, _WIDENED)]
     return np.concatenate([widened(law, problem.theta(best), runs, goal.log_target), own])
 
@@ -333,10 +352,14 @@ def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArr
 
 def _search(
     problem: Problem, goal: Any, weight: Array, begin: Array, *, keep_all: bool
-) -> Solution:
+) -> Steps[Solution]:
     """Successive halving over the starts; all of them to the end if they were asked for."""
+
+    def search(start: Array, limit: int) -> Search:
+        return Search(problem, goal, weight, start, cold=True, limit=limit)
+
     if keep_all:
-        return solve(problem, goal, weight, begin, cold=True, limit=_LAST)
+        return (yield search(begin, _LAST))
     # On the grid of a sum of powers all but the exponents is solved for: few starts are enough.
     exact = problem.law.terms is not None and problem.p == len(problem.law.parameters)
     many = min(_MOST_FIRST, _FIRST_ROWS // problem.n)
@@ -349,7 +372,7 @@ def _search(
     else:
         rounds = _ROUNDS
     u = begin[_best(problem, goal, weight, begin, max(rounds[0][0], many))]
-    ends = solve(problem, goal, weight, u, cold=True, limit=rounds[0][1])
+    ends = yield search(u, rounds[0][1])
     if exact:
         ends = ends.take(~_beaten(problem, goal, weight, ends))
     for keep, limit in rounds[1:]:
@@ -358,7 +381,7 @@ def _search(
         # converged is where it belongs.
         short = ~ends.converged | (not exact)
         if short.any():
-            longer = solve(problem, goal, weight, ends.u[short], cold=True, limit=limit)
+            longer = yield search(ends.u[short], limit)
             ends = joined([ends.take(~short), longer])
         if limit == _LONG:
             ends = ends.take(~_beaten(problem, goal, weight, ends))
@@ -367,5 +390,5 @@ def _search(
     best = np.arange(len(u)) == np.argmin(value)
     if ends.converged[best].all():
         return ends
-    last = solve(problem, goal, weight, u[best], cold=True, limit=_LAST)
+    last = yield search(u[best], _LAST)
     return joined([last, ends.take(~best)])

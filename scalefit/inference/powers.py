@@ -47,8 +47,11 @@ class Powers:
         return np.array(numbers, dtype=np.int64)
 
     def value(self, theta: Array, logs: Sequence[Array]) -> Array:
-        """Loss, shape (B, n), for parameters (B, P) at inputs given as -log, each shape (n,)."""
-        value = self._begun(theta, logs[0].size)
+        """Loss, shape (B, n), for parameters (B, P).
+
+        Inputs are given as -log, each (n,) or (B, n).
+        """
+        value = self._begun(theta, logs[0].shape[-1])
         height = np.empty_like(value)
         for term in self.terms:
             value += _height(term, theta, logs, height)
@@ -59,10 +62,10 @@ class Powers:
     ) -> tuple[Array, Array]:
         """Loss (B, n), and the Jacobian (p, B, n) of the loss or of its logarithm.
 
-        Inputs are given as -log, each shape (n,). Derivatives are in logarithms of amplitudes,
+        Inputs are given as -log, each (n,) or (B, n). Derivatives are in logarithms of amplitudes,
         in exponents and in floors.
         """
-        value = self._begun(theta, logs[0].size)
+        value = self._begun(theta, logs[0].shape[-1])
         jacobian = np.empty((len(self.slot), *value.shape))
         heights = []
         for term in self.terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,9 @@ class Problem:
 
     The search vector u holds the free parameters for centred inputs, logarithms where the law
     says so. theta is the full vector for the inputs as they are.
+
+    A stack is a problem for each member of a batch: inputs and target may then have rows for each,
+    shape (B, n), and the box corners for each, shape (B, p). The solver takes it as it takes one.
 
     Attributes:
         law: The law.
@@ -58,12 +61,28 @@ class Problem:
     @property
     def n(self) -> int:
         """Rows."""
-        return int(self.target.size)
+        return int(self.target.shape[-1])
 
     @property
     def p(self) -> int:
         """Free parameters."""
         return len(self.free)
+
+    def of(self, at: slice | IntArray | np.ndarray) -> Problem:
+        """The problem of some members of a batch; itself where all share one."""
+        if self.target.ndim == 1:
+            return self
+        part = replace(
+            self,
+            inputs=tuple(_members(values, at) for values in self.inputs),
+            target=self.target[at],
+            low=_members(self.low, at),
+            high=_members(self.high, at),
+        )
+        part.__dict__["logs"] = tuple(_members(values, at) for values in self.logs)
+        for known in ("fused", "affine"):
+            part.__dict__[known] = getattr(self, known)
+        return part
 
     @cached_property
     def affine(self) -> np.ndarray:
@@ -162,7 +181,7 @@ class Problem:
         return sum_over(self.n, lambda some: (weight[:, some] * self._size(some) ** 2).sum(axis=-1))
 
     def _size(self, some: slice) -> Array:
-        size = np.abs(self.target[some])
+        size = np.abs(self.target[..., some])
         return np.maximum(size, 1.0) if self.log_target else size
 
     def rows(self, some: slice | IntArray) -> Problem:
@@ -171,16 +190,16 @@ class Problem:
             return self
         part = replace(
             self,
-            inputs=tuple(values[some] for values in self.inputs),
-            target=self.target[some],
+            inputs=tuple(values[..., some] for values in self.inputs),
+            target=self.target[..., some],
             weight=self.weight[some],
         )
         # Known already: a block is looked at once for every step of a search.
-        part.__dict__["logs"] = tuple(values[some] for values in self.logs)
+        part.__dict__["logs"] = tuple(values[..., some] for values in self.logs)
         part.__dict__["fused"] = self.fused
         if self.fused is None and self.compiled is not None:
             numbers, columns = self.compiled
-            part.__dict__["compiled"] = numbers, tuple(values[some] for values in columns)
+            part.__dict__["compiled"] = numbers, tuple(values[..., some] for values in columns)
         return part
 
     @cached_property
@@ -228,6 +247,46 @@ class Problem:
             )
             residual = self.target - (np.log(value) if self.log_target else value)
         return np.where(np.isfinite(residual), residual, np.inf)
+
+
+def _members(values: Array, at: slice | IntArray | np.ndarray) -> Array:
+    """Of what each member of a batch has, or of what all share."""
+    return values if values.ndim == 1 else values[at]
+
+
+def stacked(problems: Sequence[Problem], counts: Sequence[int]) -> Problem:
+    """Problems that are alike as one, each repeated for so many members of the batch.
+
+    Args:
+        problems: Of one law and as many rows, with the same parameters free: see `likeness`.
+        counts: Members of each.
+    """
+
+    def together(parts: Sequence[Array]) -> Array:
+        return np.repeat(np.stack(parts), counts, axis=0)
+
+    first = problems[0]
+    whole = replace(
+        first,
+        inputs=tuple(
+            together(columns) for columns in zip(*(p.inputs for p in problems), strict=True)
+        ),
+        target=together([p.target for p in problems]),
+        low=together([p.low for p in problems]),
+        high=together([p.high for p in problems]),
+    )
+    if first.compiled is not None:
+        told = [p.compiled[1] for p in problems if p.compiled is not None]
+        columns = tuple(together(parts) for parts in zip(*told, strict=True))
+        whole.__dict__["compiled"] = first.compiled[0], columns
+    return whole
+
+
+def likeness(problem: Problem) -> tuple[Hashable, ...]:
+    """What is the same for problems that can be stacked."""
+    numbers = problem.compiled[0].tobytes() if problem.compiled is not None else b""
+    fixed, log = problem.fixed.tobytes(), problem.log.tobytes()
+    return id(problem.law), problem.n, problem.free, fixed, log, problem.log_target, numbers
 
 
 def bind(

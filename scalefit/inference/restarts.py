@@ -19,8 +19,9 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import names_of, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference import streams
+from scalefit.inference.batches import Steps, alone
 from scalefit.inference.problem import Problem
-from scalefit.inference.solver import Solution, joined, solve
+from scalefit.inference.solver import Search, Solution, joined, solve
 from scalefit.inference.starts import Screen, screens
 
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
@@ -66,6 +67,13 @@ def refit(
         weight: Row weights of each replicate, shape (B, n).
         known: Starts of every replicate besides its own, the estimate first, shape (M, p).
     """
+    return alone(refit_in_steps(problem, objective, runs, weight, known))
+
+
+def refit_in_steps(
+    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+) -> Steps[Solution]:
+    """As `refit`, in steps: for the refits of many fits at once."""
     # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
@@ -75,10 +83,10 @@ def refit(
         u = _own(problem, grids, weight, known, min(_BASINS, basins))
         beside = np.repeat(known[None], len(u), axis=0)
         return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
-    ends = _from(problem, objective, weight, known[:1])
+    ends = yield _from(problem, objective, weight, known[:1])
     # What is second best for the runs is the best for many a resample.
     for rival in known[1:]:
-        others = _from(problem, objective, weight, rival)
+        others = yield _from(problem, objective, weight, rival)
         lower = np.flatnonzero(others.converged & (others.value < ends.value))
         _put(ends, lower, others.take(lower))
     if not grids:
@@ -94,7 +102,8 @@ def refit(
         again, u = again[other], u[other]
     if not again.size:
         return ends
-    return _better(ends, again, _from(problem, objective, weight[again], u))
+    other_ends = yield _from(problem, objective, weight[again], u)
+    return _better(ends, again, other_ends)
 
 
 def _told(grid: Screen, weight: Array, estimate: Array) -> NDArray[np.bool_]:
@@ -301,10 +310,10 @@ def _best_of_groups(left: Array, group: IntArray, most: int) -> IntArray:
     return np.asarray(np.take_along_axis(members[top], best, axis=2)[..., 0])
 
 
-def _from(problem: Problem, objective: Any, weight: Array, u: Array) -> Solution:
-    """Each replicate solved from its row of u, or all from the only one."""
+def _from(problem: Problem, objective: Any, weight: Array, u: Array) -> Search:
+    """Of each replicate from its row of u, or of all from the only one."""
     start = np.broadcast_to(u, (len(weight), problem.p))
-    return solve(problem, objective, weight, start, cold=False, tolerance=_CLOSE)
+    return Search(problem, objective, weight, start, cold=False, tolerance=_CLOSE)
 
 
 def _all_from(problem: Problem, objective: Any, weight: Array, u: Array, limit: int) -> Solution:

@@ -76,10 +76,22 @@ class Solution:
         return Solution(*(getattr(self, name)[chosen] for name in names_of(self)))
 
 
-@np.errstate(all="ignore")  # what is not finite is judged as such
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A batch of searches, as `solve` is told of it."""
+
+    problem: Problem
+    objective: Any
+    weight: Array
+    start: Array
+    cold: bool
+    tolerance: float = 1e-12
+    limit: int = 300
+
+
 def solve(
     problem: Problem,
-    objective: Objective,
+    objective: Any,
     weight: Array,
     start: Array,
     *,
@@ -90,7 +102,7 @@ def solve(
     """Minimise the objective for every problem of the batch.
 
     Args:
-        problem: Law and runs.
+        problem: Law and runs; or a stack of B of them.
         objective: What to minimise.
         weight: Row weights, shape (B, n), or (1, n) if all problems share them.
         start: Search vectors, shape (B, p); clipped into the box.
@@ -99,9 +111,22 @@ def solve(
         tolerance: Predicted gain, relative to the objective, at which a problem is done.
         limit: Most evaluations per problem.
     """
-    task = _Task(problem, objective, np.ascontiguousarray(weight), cold, tolerance, limit)
-    known = _compiled(task, start)
-    return known if known is not None else _by_numpy(task, start)
+    return solved(Search(problem, objective, weight, start, cold, tolerance, limit))
+
+
+@np.errstate(all="ignore")  # what is not finite is judged as such
+def solved(search: Search) -> Solution:
+    """The same for a search that somebody asks for."""
+    task = _Task(
+        search.problem,
+        search.objective,
+        np.ascontiguousarray(search.weight),
+        search.cold,
+        search.tolerance,
+        search.limit,
+    )
+    known = _compiled(task, search.start)
+    return known if known is not None else _by_numpy(task, search.start)
 
 
 def _compiled(task: _Task, start: Array) -> Solution | None:
@@ -221,7 +246,7 @@ class _Task:
 
     def assess(self, u: Array, at: IntArray | slice, state: Array) -> Standing:
         """The objective of the problems `at`; without value where any of it is not finite."""
-        return assess(self.problem, self.objective, u, self.share(at), state)
+        return assess(self.problem.of(at), self.objective, u, self.share(at), state)
 
 
 def _begin(task: _Task, start: Array) -> _Batch:
@@ -231,9 +256,10 @@ def _begin(task: _Task, start: Array) -> _Batch:
     states = []
     for i in range(0, len(u), size):
         part = slice(i, i + size)
-        residual = task.problem.residual(u[part])
+        residual = task.problem.of(part).residual(u[part])
         states.append(task.objective.begin(residual, task.share(part), cold=task.cold))
-    at = task.assess(u, slice(None), np.concatenate(states))
+    every = np.arange(len(u))
+    at = task.assess(u, every, np.concatenate(states))
     scale = np.diagonal(at.safe, axis1=1, axis2=2).copy()
     if task.cold:
         damping = np.full(len(u), _DAMPING_COLD)
@@ -245,7 +271,7 @@ def _begin(task: _Task, start: Array) -> _Batch:
     return _Batch(
         u=u,
         at=at,
-        merit=_merit(task, u, at),
+        merit=_merit(task, every, u, at),
         scale=scale,
         damping=damping,
         growth=np.full(len(u), 2.0),
@@ -256,7 +282,7 @@ def _begin(task: _Task, start: Array) -> _Batch:
 
 def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _BoolArray]:
     """Damped step inside the box, the gain the model predicts for it, and whether it exists."""
-    problem = task.problem
+    problem = task.problem.of(at)
     u, gradient, damping, scale = (
         batch.u[at],
         batch.at.gradient[at],
@@ -295,29 +321,29 @@ def _damped(problem: Problem, sharp: Array, safe: Array, damping: Array) -> Arra
     return np.asarray(system)
 
 
-def _merit(task: _Task, u: Array, at: Standing) -> Array:
+def _merit(task: _Task, at: IntArray, u: Array, found: Standing) -> Array:
     """What the objective comes to once the parameters that the target is linear in followed, (B,).
 
     A step through a bent valley leaves its floor at once, and they bring it back: judged without
     them only tiny steps would do.
     """
     if not task.problem.affine.any():
-        return at.value.copy()
-    return at.value - _following(task, u, at)[1]
+        return found.value.copy()
+    return found.value - _following(task.problem.of(at), u, found)[1]
 
 
-def _following(task: _Task, u: Array, at: Standing) -> tuple[Array, Array]:
+def _following(problem: Problem, u: Array, at: Standing) -> tuple[Array, Array]:
     """Steps, shape (B, p), of the parameters that the target is linear in, and their gains, (B,).
 
     The majoriser never promises more than it keeps.
 
     Source: variable projection; Golub & Pereyra 1973; Ruhe & Wedin 1980, SIAM Review 22(3).
     """
-    which, step = np.flatnonzero(task.problem.affine), np.zeros(u.shape)
+    which, step = np.flatnonzero(problem.affine), np.zeros(u.shape)
     system, gradient = at.safe[:, which[:, None], which], at.gradient[:, which]
     firm = system.copy()
     firm[:, np.arange(which.size), np.arange(which.size)] *= 1 + _FIRM
-    low, high = task.problem.low[which] - u[:, which], task.problem.high[which] - u[:, which]
+    low, high = problem.low[..., which] - u[:, which], problem.high[..., which] - u[:, which]
     part, solved = least_in_box(firm, -gradient, low, high)
     bend = np.matmul(system, part[:, :, None])[:, :, 0]
     gain = -(_dot(gradient, part) + _dot(part, bend) / 2)
@@ -329,9 +355,9 @@ def _bring_back(task: _Task, batch: _Batch, at: IntArray) -> None:
     """The problems `at` to where the parameters that the target is linear in have followed."""
     if not at.size:
         return
-    here = batch.at.take(at)
+    here, problem = batch.at.take(at), task.problem.of(at)
     trial = np.clip(
-        batch.u[at] + _following(task, batch.u[at], here)[0], task.problem.low, task.problem.high
+        batch.u[at] + _following(problem, batch.u[at], here)[0], problem.low, problem.high
     )
     found = task.assess(trial, at, here.state)
     lower = found.value < here.value
@@ -350,7 +376,7 @@ def _tighten(task: _Task, batch: _Batch, at: IntArray) -> None:
     state = task.objective.tighten(batch.at.state[at])
     found = task.assess(batch.u[at], at, state)
     batch.at.put(at, found)
-    batch.merit[at] = _merit(task, batch.u[at], found)
+    batch.merit[at] = _merit(task, at, batch.u[at], found)
     batch.damping[at] = np.minimum(batch.damping[at], 0.1)
     batch.growth[at], batch.stage[at] = 2.0, 0
 
@@ -365,7 +391,7 @@ def _advance(
     found = task.assess(trial, at, batch.at.state[at])
     sound = np.isfinite(found.value)
     value, size, before = batch.at.value[at], batch.at.size[at], batch.merit[at]
-    after = _merit(task, trial, found)
+    after = _merit(task, at, trial, found)
     # What following alone would gain here is no merit of the step.
     promised = np.maximum(gain - (value - before), _DUE * gain)
     # No derivative is steeper than its parabola allows: psi^2 <= 2 rho safe(0).

@@ -104,7 +104,7 @@ def ranks(problem: Problem, objective: Objective, u: Array, weight: Array) -> Ar
     each = max(1, _BLOCK // problem.n)
     return np.concatenate(
         [
-            objective.value(problem.residual(u[i : i + each]), weight)
+            objective.value(problem.of(slice(i, i + each)).residual(u[i : i + each]), weight)
             for i in range(0, max(1, len(u)), each)
         ]
     )
@@ -168,7 +168,7 @@ def _in_blocks(
     size = max(1, _BLOCK // problem.n)
     parts = [
         _assess_block(
-            problem,
+            problem.of(slice(i, i + size)),
             objective,
             u[i : i + size],
             weight if weight.shape[0] == 1 else weight[i : i + size],

@@ -20,12 +20,14 @@ from scalefit.core.records import dataclass, replace
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
+from scalefit.inference.batches import Steps, alone
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.diagnostics import Diagnostics, diagnose, inseparable
 from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
+from scalefit.inference.fitting import fit_in_steps as law_in_steps
 from scalefit.inference.forecasts import (
     Forecasts,
     LawError,
@@ -40,7 +42,7 @@ from scalefit.inference.residuals import misfit
 from scalefit.inference.scores import leave_one_group_out, leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.split_error import split_error
-from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
+from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw_in_steps, interval
 from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
 from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.laws import LAWS, Law
@@ -275,6 +277,31 @@ def fit(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
+    return alone(
+        fit_in_steps(
+            runs, law, x=x, objective=objective, interval=interval, level=level, draws=draws,
+            cluster=cluster, fix=fix, bound=bound, solver=solver, seed=seed, jobs=jobs,
+        )
+    )  # fmt: skip
+
+
+def fit_in_steps(
+    runs: RunTable,
+    law: str | Law,
+    *,
+    x: str,
+    objective: str | Any,
+    interval: str | Any,
+    level: float,
+    draws: int,
+    cluster: str,
+    fix: Mapping[str, float] | None,
+    bound: Mapping[str, tuple[float, float]] | None,
+    solver: str,
+    seed: int,
+    jobs: int,
+) -> Steps[Estimate]:
+    """As `fit`, in steps: for many fits at once."""
     arguments.require_runs(runs)
     chosen = arguments.law_of(law)
     check_level(arguments.number("level", level))
@@ -299,12 +326,12 @@ def fit(
             f"choose one of {', '.join(METHODS.names())}",
         )
     how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
-    point = fit_law(chosen, observations, **how)
+    point = yield from law_in_steps(chosen, observations, **how)
     weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
     if weighed is not None:
-        point = fit_law(chosen, weighed[0], **how)
+        point = yield from law_in_steps(chosen, weighed[0], **how)
         point = replace(point, notes=(*point.notes, weighed[1]))
-    drawn = draw(point, method, seed=seed, fan=fan_of(jobs))
+    drawn = yield from draw_in_steps(point, method, seed=seed, fan=fan_of(jobs))
     return Estimate(
         fit=point,
         draws=replace(drawn, notes=(*drawn.notes, *_zero_notes(point, drawn))),
@@ -358,7 +385,14 @@ def estimate(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    return fit(
+    return alone(estimate_in_steps(settings, table, choice, laws, jobs=jobs))
+
+
+def estimate_in_steps(
+    settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
+) -> Steps[Estimate]:
+    """As `estimate`, in steps: for many at once."""
+    return fit_in_steps(
         table,
         choice.name,
         x=choice.x if len(laws) == 1 else axis_of(choice),

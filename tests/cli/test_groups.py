@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scalefit.config import FitSettings, LawChoice, RunsSettings, Settings
-from scalefit.pipeline import commands, steps
+from scalefit.pipeline import commands, groups, steps
 
 LAWS = ("power-floor", "power")
 
@@ -65,6 +65,23 @@ def test_processes_change_no_byte(curves, tmp_path):
         outcome = commands.fit_groups(settings(curves, jobs), "curve", lambda *at: None)
         files.append(commands.write_outcome(outcome, tmp_path / f"{jobs}.parquet").read_bytes())
     assert files[0] == files[1]
+
+
+def test_how_many_go_together_changes_no_byte(curves, tmp_path, monkeypatch):
+    files, shares = [], []
+    for size in (1, 10_000, 1 << 30):
+        monkeypatch.setattr(groups, "_TOGETHER", size)
+        task = groups.Task(settings(curves), settings(curves).fit.named)
+        tables = dict.fromkeys(range(12), steps.read(str(curves), where="curve == 'c0'"))
+        shares.append([len(share) for share in task.shares(tables, 1)])
+        outcome = commands.fit_groups(settings(curves), "curve", lambda *at: None)
+        files.append(commands.write_outcome(outcome, tmp_path / f"{size}.parquet").read_bytes())
+    assert shares[0] == [1] * 12
+    assert 1 < len(shares[1]) < 12
+    assert shares[2] == [12]
+    assert files[0] == files[1] == files[2]
+    # No process waits long for the last.
+    assert [len(share) for share in task.shares(tables, 2)] == [2] * 6
 
 
 def test_what_no_group_has_is_one_error():

@@ -20,7 +20,7 @@ from scalefit.inference.objectives import (
     SquaredError,
     StudentT,
 )
-from scalefit.inference.problem import bind
+from scalefit.inference.problem import bind, stacked
 from scalefit.inference.restarts import own_starts
 from scalefit.inference.starts import screens
 from scalefit.laws import LAWS
@@ -201,6 +201,25 @@ def test_bits_do_not_depend_on_the_batch(instructions):
             alone = standing._compiled(problem, objective, u[some], weight[some], state[some])
             for name in ("value", "gradient", "sharp", "safe", "state"):
                 assert np.array_equal(getattr(whole, name)[some], getattr(alone, name))
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_rows_of_each_problem_are_its_own(n, instructions):
+    law, random = LAWS.get("chinchilla"), np.random.default_rng(n)
+    each = [bind(law, scattered(law, n, random), log_target=True) for _ in range(4)]
+    u = np.concatenate([anywhere(problem, 1, random) for problem in each])
+    whole, weight = stacked(each, [1] * 4), random.uniform(0.5, 2, (4, n))
+    same_inputs = replace(each[0], target=whole.target)
+    for objective in OBJECTIVES[:5]:
+        found = standing._compiled(whole, objective, u, weight, np.full(4, 0.2))
+        other = standing._compiled(same_inputs, objective, u, weight, np.full(4, 0.2))
+        for k, problem in enumerate(each):
+            some = slice(k, k + 1)
+            own = replace(each[0], target=problem.target)
+            for stack, alone in ((found, problem), (other, own)):
+                one = standing._compiled(alone, objective, u[some], weight[some], np.full(1, 0.2))
+                for name in ("value", "gradient", "sharp", "safe", "state"):
+                    assert np.array_equal(getattr(stack, name)[some], getattr(one, name))
 
 
 @pytest.mark.parametrize("n", [1, 5, 300, 40_000])
@@ -601,6 +620,14 @@ def arguments(**changed):
         {"target": np.ones(0)},
         {"target": np.ones(20, dtype=np.float32)},
         {"target": np.ones(40)[::2]},
+        {"target": np.ones((3, 20))},
+        {"target": np.ones((0, 20))},
+        {"target": np.ones((2, 1, 20))},
+        {"target": np.float64(1.0)},
+        {"target": np.ones((2, 0))},
+        {"logs": (np.ones((3, 20)), np.ones((3, 20)))},
+        {"logs": (np.ones((2, 20)), np.ones((3, 20)))},
+        {"logs": (np.ones((2, 19)), np.ones(20))},
         {"theta": np.ones((2, 4))},
         {"weight": np.ones((3, 20))},
         {"state": np.ones(3)},

@@ -91,6 +91,13 @@ typedef struct {
     int padded; /* whether whole vectors of rows can be read */
 } Task;
 
+/* Where the rows of each problem begin, target first: all may share them, or each has its own. */
+typedef struct {
+    const double *first[MOST_INPUTS + 1];
+    size_t apart[MOST_INPUTS + 1];
+    Py_ssize_t problems; /* that have rows of their own; 0 where all share them */
+} Stack;
+
 typedef struct {
     double value, size, state, *gradient, *sharp, *safe;
 } Standing;
@@ -132,6 +139,7 @@ typedef struct {
     const Rules *rules;
     const Work *work;
     const double *low, *high, *fixed; /* (p,), (p,), (P,) */
+    size_t corners[2]; /* how far apart those of problems stand */
     const unsigned char *log, *affine; /* (p,) */
     int p, any_affine, number[MOST_PARAMETERS]; /* of each free parameter in theta */
     int cold;
@@ -432,24 +440,51 @@ static int allot(Work *work, const Task *task)
     work->chosen = (int *)memory;
     for (int r = 0; r < BLOCK; r++)
         work->ones[r] = 1.0;
-    size_t begin = (task->n - 1) / BLOCK * BLOCK;
-    for (size_t r = 0; r < BLOCK; r++) {
-        size_t row = begin + r < task->n ? begin + r : task->n - 1;
-        work->tail[r] = task->target[row];
-        for (int i = 0; i < task->law.inputs; i++)
-            work->tail[(size_t)(i + 1) * BLOCK + r] = task->logs[i][row];
-    }
     return 1;
+}
+
+/* Turns to the rows of problem b; the last, short block of them is copied. */
+static void turn_to(const Stack *stack, size_t b, Task *task, const Work *work)
+{
+    if (b > 0 && !stack->problems)
+        return;
+    size_t begin = (task->n - 1) / BLOCK * BLOCK;
+    for (int i = 0; i <= task->law.inputs; i++) {
+        const double *from = stack->first[i] + b * stack->apart[i];
+        for (size_t r = 0; r < BLOCK; r++)
+            work->tail[(size_t)i * BLOCK + r] = from[begin + r < task->n ? begin + r : task->n - 1];
+        if (i == 0)
+            task->target = from;
+        else
+            task->logs[i - 1] = from;
+    }
 }
 
 enum { LAW, SETTINGS, TARGET, LOGS, GIVEN = LOGS + MOST_INPUTS }; /* views of what is given */
 enum { TASK_ARGUMENTS = 6 };
 #define ARGUMENT(view) args[TASK_ARGUMENTS + (view) - GIVEN]
 
+/* Rows, (n,) or (B, n), as column i of a stack. */
+static int read_rows(PyObject *object, Py_buffer *view, size_t n, int i, Stack *stack)
+{
+    if (!numbers_of(object, view, DOUBLES, -1, 0))
+        return 0;
+    int own = view->ndim == 2;
+    if (view->ndim < 1 || view->ndim > 2 || (n && (size_t)view->shape[own] != n) ||
+        (own && (view->shape[0] < 1 || (stack->problems && view->shape[0] != stack->problems))))
+        return refuse("rows of one problem or of every problem were expected");
+    stack->first[i] = view->buf;
+    stack->apart[i] = own ? (size_t)view->shape[1] : 0;
+    if (own)
+        stack->problems = view->shape[0];
+    return 1;
+}
+
 /* A task from its first arguments: law, goal, settings, log_target, logs, target. */
-static int read_task(PyObject *const *args, Py_buffer *view, Task *task)
+static int read_task(PyObject *const *args, Py_buffer *view, Task *task, Stack *stack)
 {
     memset(task, 0, sizeof *task);
+    memset(stack, 0, sizeof *stack);
     if (!numbers_of(args[0], view + LAW, WHOLE, -1, 0) || !read_law(view + LAW, &task->law) ||
         !numbers_of(args[2], view + SETTINGS, DOUBLES, 3, 0))
         return 0;
@@ -463,29 +498,34 @@ static int read_task(PyObject *const *args, Py_buffer *view, Task *task)
     task->goal = (Goal){(int)goal, settings[0], settings[1], settings[2]};
     if (!PyTuple_Check(args[4]) || PyTuple_Size(args[4]) != task->law.inputs)
         return refuse("a tuple of inputs was expected");
-    if (!numbers_of(args[5], view + TARGET, DOUBLES, -1, 0))
+    if (!read_rows(args[5], view + TARGET, 0, 0, stack))
         return 0;
-    Py_ssize_t n = view[TARGET].len / 8;
-    if (n < 1)
+    task->n = (size_t)view[TARGET].shape[view[TARGET].ndim - 1];
+    if (task->n < 1)
         return refuse("rows were expected");
-    for (int i = 0; i < task->law.inputs; i++) {
-        if (!numbers_of(PyTuple_GetItem(args[4], i), view + LOGS + i, DOUBLES, n, 0))
+    for (int i = 0; i < task->law.inputs; i++)
+        if (!read_rows(PyTuple_GetItem(args[4], i), view + LOGS + i, task->n, i + 1, stack))
             return 0;
-        task->logs[i] = view[LOGS + i].buf;
-    }
-    task->n = (size_t)n, task->target = view[TARGET].buf;
     return 1;
 }
 
-/* Weights of one problem that all share, or of every problem: how far apart they stand. */
-static int read_weights(PyObject *object, Py_buffer *view, size_t n, Py_ssize_t batch, size_t *apart)
+/* Whether a stack is one for so many problems. */
+static int stacked_for(const Stack *stack, Py_ssize_t batch)
+{
+    return !stack->problems || stack->problems == batch
+               ? 1
+               : refuse("rows of one problem or of every problem were expected");
+}
+
+/* So many numbers of one problem that all share, or of every problem: how far apart they stand. */
+static int read_each(PyObject *object, Py_buffer *view, size_t n, Py_ssize_t batch, size_t *apart)
 {
     if (!numbers_of(object, view, DOUBLES, -1, 0))
         return 0;
     *apart = view->len == (Py_ssize_t)n * 8 ? 0 : n;
     return !*apart || view->len == batch * (Py_ssize_t)n * 8
                ? 1
-               : refuse("weights of one problem or of every problem were expected");
+               : refuse("numbers of one problem or of every problem were expected");
 }
 
 PyDoc_STRVAR(
@@ -501,6 +541,7 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     (void)module;
     Py_buffer view[VIEWS];
     Task task;
+    Stack stack;
     Work work;
     size_t apart;
     int done = 0;
@@ -508,13 +549,14 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("15 arguments were expected"), NULL;
     int slopes = ARGUMENT(GRADIENT) != Py_None;
-    if (!read_task(args, view, &task))
+    if (!read_task(args, view, &task, &stack))
         goto end;
     if (!numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, -1, 0))
         goto end;
     Py_ssize_t batch = view[STATE].len / 8, p = task.law.free, parameters = task.law.parameters;
-    if (!numbers_of(ARGUMENT(THETA), view + THETA, DOUBLES, batch * parameters, 0) ||
-        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
+    if (!stacked_for(&stack, batch) ||
+        !numbers_of(ARGUMENT(THETA), view + THETA, DOUBLES, batch * parameters, 0) ||
+        !read_each(ARGUMENT(WEIGHT), view + WEIGHT, task.n, batch, &apart) ||
         !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, batch, 1) ||
         !numbers_of(ARGUMENT(SIZE), view + SIZE, DOUBLES, batch, 1) ||
         !numbers_of(ARGUMENT(SETTLED), view + SETTLED, DOUBLES, batch, 1))
@@ -531,6 +573,7 @@ static PyObject *assess(PyObject *module, PyObject *const *args, Py_ssize_t narg
     room = allot(&work, &task);
     for (Py_ssize_t b = 0; room && b < batch; b++) {
         Standing found = {0};
+        turn_to(&stack, (size_t)b, &task, &work);
         if (slopes)
             found = (Standing){0, 0, 0, gradient + b * p, sharp + b * p * p, safe + b * p * p};
         instructions()->assess(
@@ -552,19 +595,21 @@ end:
 /* Views of what a search is given beyond its task. */
 enum { RULED = GIVEN, LOW, HIGH, FIXED, LOGGED, AFFINE, WEIGHT, SEARCHED };
 
-/* The box, the rules and the weights of `batch` searches, or of as many as `weight` is for. */
+/* The rules, the box and the weights of `batch` searches: of each, or of one that all share. */
 static int read_search(
-    PyObject *const *args, Py_buffer *view, const Task *task, Py_ssize_t batch, size_t *apart,
-    Search *search)
+    PyObject *const *args, Py_buffer *view, const Task *task, const Stack *stack, Py_ssize_t batch,
+    size_t *apart, Search *search)
 {
     Py_ssize_t p = task->law.free;
-    if (!numbers_of(ARGUMENT(RULED), view + RULED, DOUBLES, RULES, 0) ||
-        !numbers_of(ARGUMENT(LOW), view + LOW, DOUBLES, p, 0) ||
-        !numbers_of(ARGUMENT(HIGH), view + HIGH, DOUBLES, p, 0) ||
+    size_t *low = search->corners, *high = search->corners + 1;
+    if (!stacked_for(stack, batch) ||
+        !numbers_of(ARGUMENT(RULED), view + RULED, DOUBLES, RULES, 0) ||
+        !read_each(ARGUMENT(LOW), view + LOW, (size_t)p, batch, low) ||
+        !read_each(ARGUMENT(HIGH), view + HIGH, (size_t)p, batch, high) ||
         !numbers_of(ARGUMENT(FIXED), view + FIXED, DOUBLES, task->law.parameters, 0) ||
         !numbers_of(ARGUMENT(LOGGED), view + LOGGED, BOOLS, p, 0) ||
         !numbers_of(ARGUMENT(AFFINE), view + AFFINE, BOOLS, p, 0) ||
-        !read_weights(ARGUMENT(WEIGHT), view + WEIGHT, task->n, batch, apart))
+        !read_each(ARGUMENT(WEIGHT), view + WEIGHT, task->n, batch, apart))
         return 0;
     search->task = task;
     search->rules = view[RULED].buf;
@@ -590,13 +635,14 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     (void)module;
     Py_buffer view[VIEWS];
     Task task;
+    Stack stack;
     Work work;
     size_t apart, looked = 0;
     int done = 0, stopped = 0;
     memset(view, 0, sizeof view);
     if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("21 arguments were expected"), NULL;
-    if (!read_task(args, view, &task))
+    if (!read_task(args, view, &task, &stack))
         goto end;
     Task some = task;
     Search search = {
@@ -607,13 +653,13 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     if (PyErr_Occurred() || !numbers_of(ARGUMENT(VALUE), view + VALUE, DOUBLES, -1, 1))
         goto end;
     Py_ssize_t batch = view[VALUE].len / 8, p = task.law.free;
-    if (!read_search(args, view, &task, batch, &apart, &search) ||
+    if (!read_search(args, view, &task, &stack, batch, &apart, &search) ||
         !numbers_of(ARGUMENT(U), view + U, DOUBLES, batch * p, 1) ||
         !numbers_of(ARGUMENT(STATE), view + STATE, DOUBLES, batch, 1) ||
         !numbers_of(ARGUMENT(CONVERGED), view + CONVERGED, BOOLS, batch, 1) ||
         !numbers_of(ARGUMENT(STEPS), view + STEPS, WHOLE, batch, 1))
         goto end;
-    const double *weight = view[WEIGHT].buf;
+    const double *weight = view[WEIGHT].buf, *low = view[LOW].buf, *high = view[HIGH].buf;
     double *u = view[U].buf, *value = view[VALUE].buf, *state = view[STATE].buf;
     unsigned char *converged = view[CONVERGED].buf;
     int64_t *steps = view[STEPS].buf;
@@ -621,6 +667,9 @@ static PyObject *solve(PyObject *module, PyObject *const *args, Py_ssize_t nargs
     Py_BEGIN_ALLOW_THREADS
     room = allot(&work, &task);
     for (Py_ssize_t b = 0; room && b < batch && !stopped; b++) {
+        turn_to(&stack, (size_t)b, &task, &work);
+        search.low = low + (size_t)b * search.corners[0];
+        search.high = high + (size_t)b * search.corners[1];
         End end = instructions()->search(&search, u + b * p, weight + (size_t)b * apart);
         value[b] = end.value, state[b] = end.state;
         converged[b] = (unsigned char)end.converged, steps[b] = end.steps;
@@ -647,17 +696,18 @@ static PyObject *polish(PyObject *module, PyObject *const *args, Py_ssize_t narg
     (void)module;
     Py_buffer view[VIEWS];
     Task task;
+    Stack stack;
     Work work;
     size_t apart, looked = 0;
     int done = 0, stopped = 0;
     memset(view, 0, sizeof view);
     if (nargs != TASK_ARGUMENTS + VIEWS - GIVEN)
         return refuse("15 arguments were expected"), NULL;
-    if (!read_task(args, view, &task))
+    if (!read_task(args, view, &task, &stack))
         goto end;
     Search search = {.work = &work, .limit = PyLong_AsLong(ARGUMENT(ROUNDS)), .looked = &looked,
                      .stopped = &stopped};
-    if (PyErr_Occurred() || !read_search(args, view, &task, 1, &apart, &search) ||
+    if (PyErr_Occurred() || !read_search(args, view, &task, &stack, 1, &apart, &search) ||
         !numbers_of(ARGUMENT(U), view + U, DOUBLES, search.p, 1))
         goto end;
     double *tall;
@@ -666,6 +716,7 @@ static PyObject *polish(PyObject *module, PyObject *const *args, Py_ssize_t narg
     tall = malloc(((size_t)search.p + 1) * TALL(search.p) * sizeof *tall);
     room = tall && allot(&work, &task);
     if (room) {
+        turn_to(&stack, 0, &task, &work);
         instructions()->polish(&search, view[U].buf, view[WEIGHT].buf, tall);
         free(work.planes);
     }
@@ -755,7 +806,7 @@ static PyObject *settle(PyObject *module, PyObject *const *args, Py_ssize_t narg
         refuse("residuals of every problem were expected");
         goto end;
     }
-    if (!read_weights(args[1], view + WEIGHT, (size_t)n, batch, &apart))
+    if (!read_each(args[1], view + WEIGHT, (size_t)n, batch, &apart))
         goto end;
     const double *residual = view[RESIDUAL].buf, *weight = view[WEIGHT].buf;
     double *state = view[STATE].buf;

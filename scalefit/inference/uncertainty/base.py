@@ -13,8 +13,9 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts, evidence
+from scalefit.inference.batches import Steps, alone
 from scalefit.inference.fitting import Fit
-from scalefit.inference.restarts import refit, scouted, scouts
+from scalefit.inference.restarts import refit_in_steps, scouted, scouts
 from scalefit.inference.solver import Solution, joined
 
 _MOST_FAILED = 0.2
@@ -185,11 +186,15 @@ class Refit:
 
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from a search of its own."""
+        return alone(self.in_steps(span))
+
+    def in_steps(self, span: tuple[int, int]) -> Steps[Solution]:
+        """The same, in steps."""
         if isinstance(self.method, OwnRefits):
             return self.method.refits(self.fit, self.seed, *span)
         fit = self.fit
         weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
-        return refit(fit.problem, fit.objective, fit.runs, weight, self.known)
+        return (yield from refit_in_steps(fit.problem, fit.objective, fit.runs, weight, self.known))
 
 
 def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None) -> Draws:
@@ -204,6 +209,13 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
         seed: Of the method's streams.
         fan: Applies a task to spans of replicates, in order; one after the other if not given.
     """
+    return alone(draw_in_steps(fit, method, seed=seed, fan=fan))
+
+
+def draw_in_steps(
+    fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None
+) -> Steps[Draws]:
+    """As `draw`, in steps: for many fits at once."""
     runs, problem = fit.runs, fit.problem
     method = method.lighter(runs) if isinstance(method, Heavy) else method
     count = method.count(runs)
@@ -214,7 +226,13 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
     task = Refit(fit, method, seed)
     if count:
         _ = task.known  # once, not in every process
-    found = joined(fan(task, spans) if fan is not None else [task(span) for span in spans])
+    if fan is not None:
+        parts = fan(task, spans)
+    else:
+        parts = []
+        for span in spans:
+            parts.append((yield from task.in_steps(span)))
+    found = joined(parts)
     u, good = found.u, found.converged
     failed = np.flatnonzero(~good.reshape(count, -1).all(axis=1))
     share = failed.size / max(1, count)

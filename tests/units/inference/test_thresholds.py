@@ -112,17 +112,17 @@ def test_a_fit_of_very_many_rows_keeps_the_second_minimum_of_its_sample(monkeypa
     from scalefit.inference import fitting
 
     runs = runs_of(LAWS.get("power-floor"), noise=0.003, line=5000)
-    real = fitting.fit
+    real = fitting.fit_in_steps
 
     def search(law, some, **settings):
-        found = real(law, some, **settings)
+        found = yield from real(law, some, **settings)
         if some.n < 5000:
             worse = dataclasses.replace(found.certificate, status="multiple-minima", minima=2)
             return dataclasses.replace(found, certificate=worse)
         return found
 
-    monkeypatch.setattr(fitting, "fit", search)
-    found = real(LAWS.get("power-floor"), runs)
+    monkeypatch.setattr(fitting, "fit_in_steps", search)
+    found = fitting.fit(LAWS.get("power-floor"), runs)
     assert (found.status, found.certificate.minima) == ("multiple-minima", 2)
 
 
