@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from scalefit.core.errors import UnknownName
+
+
+def modules_of(path: Iterable[str]) -> list[str]:
+    """Names of the modules of a package, in order, from its `__path__`.
+
+    As `pkgutil.iter_modules`, which takes longer to import and to ask than what it finds.
+    """
+    files = (file for folder in path for file in Path(folder).iterdir())
+    return sorted({file.stem for file in files if file.suffix == ".py"} - {"__init__"})
+
+
+def import_all(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package, in order: what it adds to a registry is there then."""
+    for name in modules_of(path):
+        import_module(f"{package}.{name}")
 
 
 class Named(Protocol):
@@ -78,7 +93,7 @@ class Registry(Generic[T]):
         own = str(name).replace("-", "_")
         if self._package and own.isidentifier():
             home = import_module(self._package)
-            if own in {found.name for found in iter_modules(home.__path__)}:
+            if own in modules_of(home.__path__):
                 import_module(f"{self._package}.{own}")
         if name not in self._parts:
             self._fill()
@@ -92,6 +107,5 @@ class Registry(Generic[T]):
         """Import what the package holds, once."""
         if self._package:
             home, self._package = import_module(self._package), ""
-            for found in iter_modules(home.__path__):
-                import_module(f"{home.__name__}.{found.name}")
+            import_all(home.__name__, home.__path__)
             self._parts = dict(sorted(self._parts.items()))

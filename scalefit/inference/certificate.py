@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass
 from scalefit.inference import doubts
 from scalefit.inference.blocks import slices, sum_over, triangle
@@ -307,7 +307,7 @@ def _curvature(
     u: Array,
     scale: float,
     sums: _Sums,
-    free: np.ndarray,
+    free: BoolArray,
 ) -> tuple[float, float]:
     """Remaining Newton step in standard errors, and the Hessian's least relative eigenvalue.
 
@@ -430,7 +430,7 @@ def _each_apart(a: Array, b: Array) -> Array:
     return np.asarray(np.max(parts, axis=0))
 
 
-def _bound_words(problem: Problem, u: Array, low: np.ndarray, high: np.ndarray) -> str:
+def _bound_words(problem: Problem, u: Array, low: BoolArray, high: BoolArray) -> str:
     words = []
     theta = problem.centred(u[None])[0]
     for k, i in enumerate(problem.free):
@@ -442,7 +442,7 @@ def _bound_words(problem: Problem, u: Array, low: np.ndarray, high: np.ndarray) 
     return "; ".join(words)
 
 
-def _trade_off(scaled: Array, names: list[str], bound: np.ndarray, kappa: float) -> str:
+def _trade_off(scaled: Array, names: list[str], bound: BoolArray, kappa: float) -> str:
     """The flattest direction in words."""
     kept = [n for n, b in zip(names, bound, strict=True) if not b]
     if not scaled.size:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scalefit.core.notes import Note
 from scalefit.core.numbers import apart, human
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, IntArray
 from scalefit.core.records import dataclass, replace
 from scalefit.core.tails import t_quantile
 from scalefit.inference import doubts
@@ -277,9 +277,7 @@ def _alike(fit: Fit, left_out: Draws, kin: Sequence[Kinship], level: float) -> I
         yield doubts.CLUSTERED_RESIDUALS.note(f"{words}; use --cluster {flag}")
 
 
-def _widths(
-    fit: Fit, left_out: Draws, label: np.ndarray, level: float
-) -> tuple[float, float] | None:
+def _widths(fit: Fit, left_out: Draws, label: IntArray, level: float) -> tuple[float, float] | None:
     """Half-widths of the loss ahead with clusters as they are and with others."""
     ahead = headlines(fit)[-1:]
     _, cluster = np.unique(label, return_inverse=True)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.notes import Note
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
 from scalefit.inference.batches import Steps, alone
@@ -338,7 +337,7 @@ def _distinct(curve: Array, near: float, count: int) -> IntArray:
     return np.array(kept)
 
 
-def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> NDArray[np.bool_]:
+def _beaten(problem: Problem, goal: Any, weight: Array, ends: Solution) -> BoolArray:
     """Which searches are well above a minimum that several have reached, shape (S,)."""
     value = np.where(np.isfinite(ends.value), ends.value, np.inf)
     best = slice(int(np.argmin(value)), int(np.argmin(value)) + 1)

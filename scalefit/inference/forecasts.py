@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass
 from scalefit.core.sorting import distinct
 from scalefit.core.tails import t_quantile
@@ -90,7 +90,7 @@ class Stages:
 
     label: IntArray
     cuts: tuple[int, ...]
-    below: np.ndarray
+    below: BoolArray
     u: Array
     scale: Array
 
@@ -152,12 +152,12 @@ def rolling_origin(fit: Fit, past: Stages | None = None) -> Forecasts:
     )
 
 
-def _enough(runs: Observations, below: np.ndarray, p: int) -> bool:
+def _enough(runs: Observations, below: BoolArray, p: int) -> bool:
     groups = distinct(runs.cluster[below & (runs.weight > 0)]).size
     return int(groups) >= max(2 * p, 10)
 
 
-def fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
+def fits_below(fit: Fit, below: BoolArray) -> tuple[Array, Array]:
     """Search vectors (K, p) and scales (K,) of the fits below each cut."""
     starts, owner = [], []
     for k, mask in enumerate(below):
@@ -183,9 +183,7 @@ def fits_below(fit: Fit, below: np.ndarray) -> tuple[Array, Array]:
     return ends.u[best], fit.objective.scale(residual, weight[best])
 
 
-def spread_below(
-    fit: Fit, below: np.ndarray, u: Array, scale: float, p: int
-) -> tuple[Array, float]:
+def spread_below(fit: Fit, below: BoolArray, u: Array, scale: float, p: int) -> tuple[Array, float]:
     """Cluster-robust covariance of u (p, p) below a cut, and the noise of one run (relative)."""
     problem, objective = fit.problem, fit.objective
     residual, jacobian = problem.evaluate(u[None])

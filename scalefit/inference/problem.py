@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from scalefit.core.errors import InputError
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference.blocks import ROWS, slices, sum_over
 from scalefit.inference.broken import Broken, broken_of
@@ -56,7 +56,7 @@ class Problem:
     fixed: Array
     low: Array
     high: Array
-    log: np.ndarray
+    log: BoolArray
 
     @property
     def n(self) -> int:
@@ -68,7 +68,7 @@ class Problem:
         """Free parameters."""
         return len(self.free)
 
-    def of(self, at: slice | IntArray | np.ndarray) -> Problem:
+    def of(self, at: slice | IntArray | BoolArray) -> Problem:
         """The problem of some members of a batch; itself where all share one."""
         if self.target.ndim == 1:
             return self
@@ -85,7 +85,7 @@ class Problem:
         return part
 
     @cached_property
-    def affine(self) -> np.ndarray:
+    def affine(self) -> BoolArray:
         """Whether the target is linear in each free parameter, but for a floor; shape (p,)."""
         parameters = (self.law.parameters[i] for i in self.free)
         return np.array([self.log_target and p.log_linear for p in parameters], dtype=bool)
@@ -249,7 +249,7 @@ class Problem:
         return np.where(np.isfinite(residual), residual, np.inf)
 
 
-def _members(values: Array, at: slice | IntArray | np.ndarray) -> Array:
+def _members(values: Array, at: slice | IntArray | BoolArray) -> Array:
     """Of what each member of a batch has, or of what all share."""
     return values if values.ndim == 1 else values[at]
 

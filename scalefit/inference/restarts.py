@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import names_of, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference import streams
@@ -106,7 +105,7 @@ def refit_in_steps(
     return _better(ends, again, other_ends)
 
 
-def _told(grid: Screen, weight: Array, estimate: Array) -> NDArray[np.bool_]:
+def _told(grid: Screen, weight: Array, estimate: Array) -> BoolArray:
     """Which replicates every second start tells to be in the estimate's basin, shape (B,).
 
     Args:
@@ -128,7 +127,7 @@ def _told(grid: Screen, weight: Array, estimate: Array) -> NDArray[np.bool_]:
     return np.concatenate(told)
 
 
-def _neighbours(exponents: Array, estimate: Array) -> NDArray[np.bool_]:
+def _neighbours(exponents: Array, estimate: Array) -> BoolArray:
     """Which exponents, shape (K, h), are the estimate's or neighbours of them on a grid."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.abs(np.log(exponents / estimate)).max(axis=1) <= _NEIGHBOUR)

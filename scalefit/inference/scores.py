@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass, names_of
 from scalefit.core.sorting import distinct
 from scalefit.inference.fitting import Fit
@@ -76,7 +75,7 @@ def score_by_distance(told: Forecasts, level: float) -> dict[str, Score]:
     return found
 
 
-def _taken(told: Forecasts, chosen: NDArray[np.bool_]) -> Forecasts:
+def _taken(told: Forecasts, chosen: BoolArray) -> Forecasts:
     return Forecasts(**{name: getattr(told, name)[chosen] for name in names_of(Forecasts)})
 
 

@@ -20,9 +20,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass, names_of
 from scalefit.inference.blocks import slices, triangle
 from scalefit.inference.native import NATIVE
@@ -31,7 +30,6 @@ from scalefit.inference.problem import Problem
 from scalefit.inference.standing import Standing, assess, compiled_task, rounding_gain
 from scalefit.inference.systems import TURNS, least_in_box
 
-_BoolArray = NDArray[np.bool_]
 _BEGIN = 1 << 20  # residuals looked at together before the first step
 _DAMPING_COLD, _DAMPING_WARM = 0.3, 1e-3  # of the first step
 _MOST_DAMPING = 1e12
@@ -68,10 +66,10 @@ class Solution:
     u: Array
     value: Array
     state: Array
-    converged: _BoolArray
+    converged: BoolArray
     steps: IntArray
 
-    def take(self, chosen: IntArray | _BoolArray) -> Solution:
+    def take(self, chosen: IntArray | BoolArray) -> Solution:
         """Those of some problems."""
         return Solution(*(getattr(self, name)[chosen] for name in names_of(self)))
 
@@ -280,7 +278,7 @@ def _begin(task: _Task, start: Array) -> _Batch:
     )
 
 
-def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, _BoolArray]:
+def _step(task: _Task, batch: _Batch, at: IntArray) -> tuple[Array, Array, BoolArray]:
     """Damped step inside the box, the gain the model predicts for it, and whether it exists."""
     problem = task.problem.of(at)
     u, gradient, damping, scale = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, BoolArray
 from scalefit.core.records import replace
 from scalefit.core.sorting import distinct
 from scalefit.inference.allocation import ASSUMED_SPLIT, best_size, off_middle, on_one_line
@@ -59,7 +59,7 @@ def _forecasts(fit: Fit, past: Stages | None) -> list[tuple[float, float, float,
 
 
 def _sizes(
-    fit: Fit, u: Array, below: np.ndarray, scale: float, at: Array, p: int
+    fit: Fit, u: Array, below: BoolArray, scale: float, at: Array, p: int
 ) -> tuple[Array, Array]:
     """Log N* of budgets of shape (m,) and its variance, for the fit to some of the runs."""
     covariance, _ = spread_below(fit, below, u, scale, p)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass, names_of
 from scalefit.inference.blocks import ROWS, dot, slices
 from scalefit.inference.native import NATIVE
@@ -60,7 +59,7 @@ class Standing:
         for name in names_of(self):
             getattr(self, name)[at] = getattr(other, name)
 
-    def take(self, chosen: NDArray[np.bool_] | IntArray) -> Standing:
+    def take(self, chosen: BoolArray | IntArray) -> Standing:
         """Those of some problems."""
         return Standing(*(getattr(self, name)[chosen] for name in names_of(self)))
 

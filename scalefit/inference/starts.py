@@ -14,9 +14,8 @@ from functools import cached_property
 from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference.native import MOST_COLUMNS, NATIVE
@@ -346,7 +345,7 @@ class Screen:
         return self._solved(sums, self._entries_left, None)
 
     @cached_property
-    def _apart(self) -> NDArray[np.bool_]:
+    def _apart(self) -> BoolArray:
         """Whether sets differ in each of their columns, shape (m,)."""
         return np.asarray((self.place != self.place[0]).any(axis=0))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from scalefit.core.observations import Array, IntArray
 from scalefit.inference.native import NATIVE
 
-Words = NDArray[np.uint64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
 _BLOCK = 4  # words that one value of Philox's counter gives
 # Each use of a seed has a stream of its own; the numbers are part of what a seed means.
 BOOTSTRAP, BAYESIAN, WILD, RESIDUAL, PARAMETRIC, STRATIFIED = 1, 2, 3, 4, 5, 6

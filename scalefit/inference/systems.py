@@ -6,19 +6,15 @@ Every operation runs over the batch, so a system's bits do not depend on the bat
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array
+from scalefit.core.observations import Array, BoolArray
 from scalefit.inference.native import MOST_PARAMETERS, NATIVE
 
-_BoolArray = NDArray[np.bool_]
 _STIFF = 1e30
 TURNS = 4  # guesses of the sides: the few that would go on, or round in a circle, are clipped
 
 
-def least_in_box(
-    system: Array, right: Array, least: Array, most: Array
-) -> tuple[Array, _BoolArray]:
+def least_in_box(system: Array, right: Array, least: Array, most: Array) -> tuple[Array, BoolArray]:
     """The x that minimises x'Ax/2 - r'x for least <= x <= most, for a batch; 0 lies in the box.
 
     Sides that hold an x are guessed, all at once, until none pulls inward and none is crossed:
@@ -45,7 +41,7 @@ def least_in_box(
 
 def _least_by_turns(
     system: Array, right: Array, least: Array, most: Array
-) -> tuple[Array, _BoolArray]:
+) -> tuple[Array, BoolArray]:
     side = np.where((least >= 0) & (right < 0), -1, np.where((most <= 0) & (right > 0), 1, 0))
     x, sound = np.zeros(right.shape), np.ones(len(right), dtype=bool)
     diagonal = np.arange(right.shape[1])
@@ -76,7 +72,7 @@ def _least_by_turns(
     return x, sound
 
 
-def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
+def solve_positive(system: Array, right: Array) -> tuple[Array, BoolArray]:
     """Solve positive definite systems, unrolled over the batch.
 
     Args:
@@ -92,7 +88,7 @@ def solve_positive(system: Array, right: Array) -> tuple[Array, _BoolArray]:
     return np.where(sound[:, None], solution.T, 0.0), sound
 
 
-def solve_entries(entry: Array, solution: Array) -> tuple[Array, _BoolArray]:
+def solve_entries(entry: Array, solution: Array) -> tuple[Array, BoolArray]:
     """Solve systems that lie entry by entry.
 
     By L D L', the right sides eliminated along with the rows: for systems as small as these the

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from scalefit.config import Settings
 from scalefit.core.errors import FitError, InputError
 from scalefit.core.numbers import counted, human, per_cent
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass
 from scalefit.core.sorting import median
 from scalefit.inference.forecasts import budgets
@@ -123,7 +122,7 @@ def _scales(settings: Settings, table: RunTable) -> tuple[Array, str]:
     return runs.scale[[place[int(row)] for row in table.row]], runs.scale_name
 
 
-def _stage(settings: Settings, table: RunTable, scale: Array, below: NDArray[np.bool_]) -> Stage:
+def _stage(settings: Settings, table: RunTable, scale: Array, below: BoolArray) -> Stage:
     cut, later = float(scale[below].max()), taken(table, ~below)
     try:
         source = _source(settings, taken(table, below), later)

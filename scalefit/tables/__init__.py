@@ -1,8 +1,7 @@
 """The wing of tables: files to a RunTable and on to arrays, results to reports and figures."""
 
-from scalefit.tables.doctor import examine
 from scalefit.tables.read import read
 from scalefit.tables.runs import Exclusion, RunTable
 from scalefit.tables.select import select
 
-__all__ = ["Exclusion", "RunTable", "examine", "read", "select"]
+__all__ = ["Exclusion", "RunTable", "read", "select"]

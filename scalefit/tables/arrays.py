@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 
-Mask = NDArray[np.bool_]
+Mask = BoolArray
 _NO_FLOATS: Any = pa.array([], pa.float64())
 _NO_VALUES = np.frombuffer(b"", np.float64)
 

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalefit.core.numbers import human, shown
-from scalefit.core.observations import Array, IntArray
+from scalefit.core.observations import Array, BoolArray, IntArray
 from scalefit.core.records import dataclass
 from scalefit.tables.reports.base import Figure
 from scalefit.tables.reports.svg import cleaned
@@ -97,7 +96,7 @@ class Points:
     scale: Array
     loss: Array
     size: Array | None = None
-    held_out: NDArray[np.bool_] | None = None
+    held_out: BoolArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -562,7 +561,7 @@ def _draw_curve(
             axes.plot(curve.scale[part], curve.loss[part], color=colour, ls=(0, (3.5, 2)))
 
 
-def _banded(curve: Curve) -> NDArray[np.bool_] | None:
+def _banded(curve: Curve) -> BoolArray | None:
     """Where a curve has an interval, shape (m,); None if nowhere."""
     if curve.low is None or curve.high is None:
         return None

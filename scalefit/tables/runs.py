@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from scalefit.core.notes import Note
 from scalefit.core.numbers import counted
-from scalefit.core.observations import IntArray
+from scalefit.core.observations import BoolArray, IntArray
 from scalefit.core.records import dataclass, replace
 from scalefit.tables.arrays import codes
 
@@ -86,7 +85,7 @@ class RunTable:
         return int(self.table.num_rows)
 
 
-def taken(table: RunTable, chosen: NDArray[np.bool_]) -> RunTable:
+def taken(table: RunTable, chosen: BoolArray) -> RunTable:
     """Some rows of a table."""
     return replace(table, table=table.table.filter(pa.array(chosen)), row=table.row[chosen])
 

@@ -8,10 +8,9 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalefit.core.errors import InputError
 from scalefit.core.numbers import human, parse_human, shown
@@ -24,7 +23,10 @@ DEEPEST = 50
 MOST_NODES = 200
 
 # Values of a column: float64, or str in an object array.
-Values = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Values = NDArray[Any]
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,

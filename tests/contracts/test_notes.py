@@ -21,7 +21,8 @@ from scalefit.inference.solver import solve
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
 from scalefit.pipeline import commands, contests
-from scalefit.tables import examine, read
+from scalefit.tables import read
+from scalefit.tables.doctor import examine
 from scalefit.tables.select import select
 
 CHINCHILLA = LAWS.get("chinchilla")

@@ -1,11 +1,8 @@
 """Other people's solvers behind one Protocol: slow references for the quick one, each a file."""
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from scalefit.core.registry import import_all
 from scalefit.inference.solvers.base import SOLVERS, Solver
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+import_all(__name__, __path__)
 
 __all__ = ["SOLVERS", "Solver"]

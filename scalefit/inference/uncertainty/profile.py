@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scalefit.core.observations import Array, IntArray, Observations
+from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass
 from scalefit.core.tails import t_quantile
 from scalefit.inference.fitting import Fit
@@ -189,13 +188,13 @@ def extreme(fit: Fit, of: Quantity, side: float, level: float) -> float:
     return side * math.inf if (_stopped(fit, u, push) & weighty).any() else side * value
 
 
-def _movable(fit: Fit, slope: Array) -> NDArray[np.bool_]:
+def _movable(fit: Fit, slope: Array) -> BoolArray:
     """Parameters off their bounds, and those that the slope takes off them, shape (p,)."""
     low, high = fit.u <= fit.problem.low, fit.u >= fit.problem.high
     return ~(low | high) | (low & (slope > 0)) | (high & (slope < 0))
 
 
-def _metric(fit: Fit, movable: NDArray[np.bool_]) -> Array:
+def _metric(fit: Fit, movable: BoolArray) -> Array:
     """Inverse curvature of the log-likelihood, zero for what may not move, shape (p, p)."""
     residual, jacobian = fit.problem.evaluate(fit.u[None])
     weight = fit.runs.weight[None]
@@ -239,7 +238,7 @@ def _tangent(fit: Fit, u: Array, slope: Array, metric: Array) -> Array | None:
     return np.asarray(step)
 
 
-def _stopped(fit: Fit, u: Array, slope: Array) -> NDArray[np.bool_]:
+def _stopped(fit: Fit, u: Array, slope: Array) -> BoolArray:
     """Parameters on their bound that the slope would push further, shape (p,)."""
     low, high = u <= fit.problem.low + _TOUCH, u >= fit.problem.high - _TOUCH
     return (low & (slope < 0)) | (high & (slope > 0))

@@ -1,12 +1,9 @@
 """Logs of trackers to runs: a tracker, a file. Every module here that declares one is found."""
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from scalefit.core.registry import import_all
 from scalefit.tables.trackers.base import TRACKERS, Log, Run, Tracker
 from scalefit.tables.trackers.walk import claimant, open_folder, open_log
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+import_all(__name__, __path__)
 
 __all__ = ["TRACKERS", "Log", "Run", "Tracker", "claimant", "open_folder", "open_log"]

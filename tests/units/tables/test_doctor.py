@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 
 from scalefit.core.notes import DOUBTS
-from scalefit.tables import examine, read
+from scalefit.tables import read
+from scalefit.tables.doctor import examine
 
 RNG = np.random.default_rng(3)
 N, D = (
