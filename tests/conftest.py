@@ -35,6 +35,22 @@ def shared():
     return read
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def engine(request, monkeypatch):
+    """Twice: with the compiled part, if it is built, and by NumPy alone."""
+    from scalefit.inference import fitting, native  # with all that asks for it
+
+    if request.param == "compiled":
+        if native.NATIVE is None:
+            pytest.skip("the compiled part is not built here")
+    else:
+        assert fitting.NATIVE is native.NATIVE
+        for name, module in list(sys.modules.items()):
+            if name.startswith("scalefit.inference") and hasattr(module, "NATIVE"):
+                monkeypatch.setattr(module, "NATIVE", None)
+    return request.param
+
+
 def pytest_terminal_summary(terminalreporter):
     """Prints what tests recorded under the name `table`: the figures behind a promise."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):

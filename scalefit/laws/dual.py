@@ -95,20 +95,36 @@ def _multiply(a: Any, b: Any) -> Dual:
 
 @_rule("divide")
 def _divide(a: Any, b: Any) -> Dual:
-    quotient = value_of(a) / value_of(b)
-    return _combine(quotient, (a, lambda: 1.0 / value_of(b)), (b, lambda: -quotient / value_of(b)))
+    # By NumPy, to which a plain number that is zero is no exception.
+    divisor = np.asarray(value_of(b))
+    quotient = value_of(a) / divisor
+    return _combine(quotient, (a, lambda: 1.0 / divisor), (b, lambda: -quotient / divisor))
 
 
 @_rule("power")
 def _power(a: Any, b: Any) -> Dual:
     base, exponent = value_of(a), value_of(b)
     if not isinstance(b, Dual):
-        return _combine(base**exponent, (a, lambda: exponent * base ** (exponent - 1)))
+        return _combine(base**exponent, (a, lambda: _slope_of_power(base, exponent)))
     # exp of a stored logarithm: the logarithm of an input has as few entries as there are rows,
     # where the power has as many as there are rows times problems.
     log_base = np.log(base)
     value = np.exp(exponent * log_base)
-    return _combine(value, (a, lambda: value * exponent / base), (b, lambda: value * log_base))
+    # Where a hinge leaves zero its power is flat.
+    flat = np.asarray(base == 0)
+    if not flat.any():
+        return _combine(value, (a, lambda: value * exponent / base), (b, lambda: value * log_base))
+    flat = flat & (value == 0)
+    return _combine(
+        value,
+        (a, lambda: np.where(flat, 0.0, value * exponent / base)),
+        (b, lambda: np.where(flat, 0.0, value * log_base)),
+    )
+
+
+def _slope_of_power(base: Any, exponent: Any) -> Any:
+    slope = exponent * base ** (exponent - 1)
+    return np.where((base == 0) & (exponent > 0) & (exponent < 1), 0.0, slope)
 
 
 @_rule("negative")
@@ -156,7 +172,7 @@ _SLOPES: Mapping[str, Callable[[Any, Any], Any]] = {
     "log1p": lambda x, y: 1.0 / (1.0 + x),
     "log2": lambda x, y: 1.0 / (x * np.log(2.0)),
     "log10": lambda x, y: 1.0 / (x * np.log(10.0)),
-    "sqrt": lambda x, y: 0.5 / y,
+    "sqrt": lambda x, y: np.where(y == 0, 0.0, 0.5 / y),  # where a hinge leaves zero
     "reciprocal": lambda x, y: -y * y,
     "sin": lambda x, y: np.cos(x),
     "cos": lambda x, y: -np.sin(x),

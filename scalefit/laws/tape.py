@@ -23,11 +23,12 @@ from scalefit.laws.base import Law
 # The numbers of the steps in inference/native/module.c.
 _PARAMETER, _CONSTANT, _COLUMN = 0, 1, 2
 _TWO = {"add": 3, "subtract": 4, "multiply": 5, "divide": 6, "minimum": 7, "maximum": 8}
-_POWER = 9  # to a constant that is not whole
+_POWER = 9  # to a constant that is not whole, or to a parameter where a hinge may leave zero
 _ONE = {
     "negative": 10, "exp": 11, "expm1": 12, "log": 13, "log1p": 14, "sqrt": 15, "absolute": 16,
     "tanh": 17, "sin": 18, "cos": 19, "arctan": 20,
 }  # fmt: skip
+_BENT = frozenset({_TWO["minimum"], _TWO["maximum"], _ONE["absolute"]})
 _LARGEST_POWER = 8  # of a whole exponent that is no parameter: by so many products at most
 
 
@@ -86,6 +87,13 @@ class _Recorder:
             self.scalar.append(kind != _COLUMN if leaf else all(self.scalar[i] for i in of))
         return _Recorded(self, self._known[key])
 
+    def bent(self, number: int) -> bool:
+        """Whether a step rests on a hinge: it may be zero then, which has no logarithm."""
+        kind, a, b = self.steps[number]
+        if kind <= _COLUMN or kind in _BENT:
+            return kind in _BENT
+        return self.bent(a) or (b >= 0 and self.bent(b))
+
     def taken(self, operand: Any) -> _Recorded:
         """Any operand as a step."""
         if isinstance(operand, _Recorded):
@@ -117,7 +125,11 @@ class _Recorder:
 
 def _power(base: Any, exponent: Any) -> Any:
     if isinstance(exponent, _Recorded):
-        # The logarithm of an input is a column.
+        recorder = exponent.recorder
+        known = isinstance(base, _Recorded)
+        if recorder.bent(base.number) if known else np.any(np.asarray(base) == 0):
+            return recorder.step(_POWER, recorder.taken(base).number, exponent.number)
+        # The logarithm of an input is a column, and that of a step may serve others too.
         return np.exp(exponent * np.log(base))
     power = float(np.asarray(exponent).reshape(()))
     if power == 0.5:

@@ -359,7 +359,6 @@ static void read_steps(Reader *reader, Law *law)
         step->varies = law->step[step->a].varies || (two && law->step[step->b].varies);
         int rows = step->a >= law->scalars || (two && step->b >= law->scalars);
         reader->sound &= rows == !scalar;
-        reader->sound &= step->kind != POWER || law->step[step->b].kind == CONSTANT;
     }
     reader->sound &= law->step[law->steps - 1].kind >= ADD && law->step[law->steps - 1].varies;
 }

@@ -38,7 +38,7 @@ static inline double FN(most)(double a, double b)
     return a >= b || a != a ? a : b;
 }
 
-/* a^b for a constant b that is not whole. */
+/* a^b for a b that is not whole, or a parameter. */
 static inline double FN(power)(double a, double b)
 {
     return FN(exp)(b * FN(log)(a));
@@ -47,7 +47,18 @@ static inline double FN(power)(double a, double b)
 /* Its slope in a, given y = a^b: where a hinge leaves zero it is zero too. */
 static inline double FN(slope_of_power)(double a, double b, double y)
 {
-    return a == 0.0 && b > 1.0 ? 0.0 : b * y / a;
+    return a == 0.0 && b > 0.0 ? 0.0 : b * y / a;
+}
+
+static inline double FN(slope_of_root)(double y)
+{
+    return y == 0.0 ? 0.0 : 0.5 / y;
+}
+
+/* And that of a power in b. */
+static inline double FN(slope_in_exponent)(double a, double y)
+{
+    return a == 0.0 && y == 0.0 ? 0.0 : y * FN(log)(a);
 }
 
 static double FN(of_two)(int kind, double a, double b)
@@ -91,13 +102,13 @@ static double FN(slope_of)(int kind, double a, double b, double y, double *other
     case DIVIDE: *other = -y / b; return 1.0 / b;
     case MINIMUM: *other = a <= b ? 0.0 : 1.0; return a <= b ? 1.0 : 0.0;
     case MAXIMUM: *other = a >= b ? 0.0 : 1.0; return a >= b ? 1.0 : 0.0;
-    case POWER: return FN(slope_of_power)(a, b, y);
+    case POWER: *other = FN(slope_in_exponent)(a, y); return FN(slope_of_power)(a, b, y);
     case NEGATIVE: return -1.0;
     case EXP: return y;
     case EXPM1: return y + 1.0;
     case LOG: return 1.0 / a;
     case LOG1P: return 1.0 / (1.0 + a);
-    case SQRT: return 0.5 / y;
+    case SQRT: return FN(slope_of_root)(y);
     case ABSOLUTE: return a < 0.0 ? -1.0 : 1.0;
     case TANH: return 1.0 - y * y;
     case SIN: return cos(a);
@@ -217,13 +228,16 @@ static void FN(backward)(
         if (ga) BACK(more_a, ga, a >= b ? 1.0 : 0.0);
         if (gb) BACK(more_b, gb, a >= b ? 0.0 : 1.0);
         break;
-    case POWER: BACK(more_a, ga, FN(slope_of_power)(a, b, y[r])); break;
+    case POWER:
+        if (ga) BACK(more_a, ga, FN(slope_of_power)(a, b, y[r]));
+        if (gb) BACK(more_b, gb, FN(slope_in_exponent)(a, y[r]));
+        break;
     case NEGATIVE: BACK(more_a, ga, -1.0); break;
     case EXP: BACK(more_a, ga, y[r]); break;
     case EXPM1: BACK(more_a, ga, y[r] + 1.0); break;
     case LOG: BACK(more_a, ga, 1.0 / a); break;
     case LOG1P: BACK(more_a, ga, 1.0 / (1.0 + a)); break;
-    case SQRT: BACK(more_a, ga, 0.5 / y[r]); break;
+    case SQRT: BACK(more_a, ga, FN(slope_of_root)(y[r])); break;
     case ABSOLUTE: BACK(more_a, ga, a < 0.0 ? -1.0 : 1.0); break;
     case TANH: BACK(more_a, ga, 1.0 - y[r] * y[r]); break;
     case SIN: BACK(more_a, ga, cos(a)); break;

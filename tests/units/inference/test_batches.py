@@ -5,7 +5,7 @@ import pytest
 from simulated import example, observations, runs_of
 
 from scalefit.core.errors import FitError, InputError
-from scalefit.inference import batches, fitting, native, solver, standing, starts, systems
+from scalefit.inference import batches, solver
 from scalefit.inference.batches import alone, together
 from scalefit.inference.fitting import fit_in_steps
 from scalefit.inference.objectives import Huber, StudentT
@@ -38,17 +38,6 @@ USERS_OWN = parse_law(
     b = 0.1
     """
 )
-
-
-@pytest.fixture(params=["compiled", "numpy"])
-def engine(request, monkeypatch):
-    if request.param == "numpy":
-        for module in (solver, standing, fitting, starts, systems):
-            monkeypatch.setattr(module, "NATIVE", None)
-        monkeypatch.setattr("scalefit.inference.problem.NATIVE", None)
-        monkeypatch.setattr("scalefit.inference.objectives.NATIVE", None)
-    elif native.NATIVE is None:
-        pytest.skip("the compiled part is not built here")
 
 
 def curves(law, count, line=14):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated import runs_of
+from simulated import observations, runs_of
 
-from scalefit.core.errors import ConfigError, InputError
+from scalefit.core.errors import ConfigError, FitError, InputError
 from scalefit.inference.fitting import fit
 from scalefit.laws import LAWS
 from scalefit.laws import text as texts
@@ -158,6 +158,48 @@ def test_a_law_as_text_is_fitted_like_the_law_in_python():
     ours, theirs = fit(chinchilla_as_text(), runs), fit(LAWS.get("chinchilla"), runs)
     np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-8)
     assert ours.status == theirs.status
+
+
+HINGED = """
+[law]
+name = "hinged"
+formula = "E + A * max(log(x) - b, 0)**p"
+inputs = ["x"]
+[law.parameters.E]
+role = "irreducible"
+[law.parameters.A]
+low = 0.0
+high = 10.0
+starts = [0.1, 1.0]
+[law.parameters.b]
+low = 1.0
+high = 6.0
+starts = [2.0, 4.0]
+[law.parameters.p]
+low = 0.5
+high = 3.0
+starts = [1.0, 2.0]
+[law.example]
+E = 1.7
+A = 0.2
+b = 3.0
+p = 1.4
+"""
+
+
+def test_a_power_of_a_hinge_is_fitted_where_the_hinge_is_zero(engine):
+    law = parse_law(HINGED)
+    runs = observations({"x": np.exp(np.linspace(1, 7, 40))}, np.ones(40))
+    loss = law.predict(np.array([1.7, 0.2, 3.05, 1.4]), [runs.inputs["x"]])
+    found = fit(law, observations(dict(runs.inputs), loss))
+    np.testing.assert_allclose(found.theta, [1.7, 0.2, 3.05, 1.4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("zero", ["E / 0", "A * x**(-p / 0)", "1 / (0 * p)", "(0 * p)**-1"])
+def test_a_division_by_zero_is_a_refusal_in_words(zero, engine):
+    law = parse_law(HINGED.replace("max(log(x) - b, 0)**p", f"x**-p * b + {zero}"))
+    with pytest.raises(FitError, match="finite"):
+        fit(law, observations({"x": np.geomspace(1, 1e4, 20)}, np.linspace(4, 3, 20)))
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=lambda law: law.name)
