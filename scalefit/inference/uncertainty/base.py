@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from scalefit.inference.batches import Steps, alone
 from scalefit.inference.fitting import Fit
 from scalefit.inference.restarts import refit_in_steps, scouted, scouts
 from scalefit.inference.solver import Solution, joined
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 _MOST_FAILED = 0.2
 _NOTED_FAILED = 0.05
@@ -71,7 +74,6 @@ class Method(Protocol):
         ...
 
 
-@runtime_checkable
 class OwnRefits(Protocol):
     """A method that does more to the runs than weigh them, and so makes its refits itself."""
 
@@ -97,7 +99,6 @@ class OwnRefits(Protocol):
         ...
 
 
-@runtime_checkable
 class Searching(OwnRefits, Protocol):
     """A method that looks for the ends of each quantity instead of drawing."""
 
@@ -106,7 +107,6 @@ class Searching(OwnRefits, Protocol):
         ...
 
 
-@runtime_checkable
 class Heavy(Protocol):
     """A method that knows another one to stand in for it where there are very many runs."""
 
@@ -115,13 +115,29 @@ class Heavy(Protocol):
         ...
 
 
-@runtime_checkable
 class Sparing(Protocol):
     """A method each of whose refits looks at far fewer rows than there are."""
 
     def rows(self, runs: Observations) -> int:
         """Of one refit."""
         ...
+
+
+# What a method can do shows in its verbs; asking a Protocol takes Python longer than a small refit.
+def _refits(method: Any) -> TypeIs[OwnRefits]:
+    return hasattr(method, "refits")
+
+
+def _searches(method: Any) -> TypeIs[Searching]:
+    return hasattr(method, "search")
+
+
+def _is_heavy(method: Any) -> TypeIs[Heavy]:
+    return hasattr(method, "lighter")
+
+
+def _is_sparing(method: Any) -> TypeIs[Sparing]:
+    return hasattr(method, "rows")
 
 
 Fan = Callable[["Refit", Sequence[tuple[int, int]]], list[Solution]]
@@ -174,7 +190,7 @@ class Refit:
     def known(self) -> Array:
         """Starts of every replicate, shape (S, p), whatever the span."""
         fit, method = self.fit, self.method
-        if isinstance(method, OwnRefits):
+        if _refits(method):
             return fit.minima
 
         def weigh() -> Array:
@@ -190,7 +206,7 @@ class Refit:
 
     def in_steps(self, span: tuple[int, int]) -> Steps[Solution]:
         """The same, in steps."""
-        if isinstance(self.method, OwnRefits):
+        if _refits(self.method):
             return self.method.refits(self.fit, self.seed, *span)
         fit = self.fit
         weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
@@ -217,10 +233,10 @@ def draw_in_steps(
 ) -> Steps[Draws]:
     """As `draw`, in steps: for many fits at once."""
     runs, problem = fit.runs, fit.problem
-    method = method.lighter(runs) if isinstance(method, Heavy) else method
+    method = method.lighter(runs) if _is_heavy(method) else method
     count = method.count(runs)
     notes = list(_design_notes(fit))
-    rows = method.rows(runs) if isinstance(method, Sparing) else runs.n
+    rows = method.rows(runs) if _is_sparing(method) else runs.n
     size = max(1, min(_SPAN, (1 << 22) // max(1, rows)))
     spans = [(begin, min(count, begin + size)) for begin in range(0, count, size)]
     task = Refit(fit, method, seed)
@@ -296,7 +312,7 @@ def interval(
     if draws.refused or values.shape[0] < 2:
         return Interval(estimate, none, none, none)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if isinstance(draws.method, Searching):
+        if _searches(draws.method):
             found = _searched(draws.fit, draws.method, of, estimate, level, log)
         else:
             base, moved = (np.log(estimate), np.log(values)) if log else (estimate, values)
