@@ -55,7 +55,13 @@ def scouts(count: int) -> list[int]:
 
 
 def refit(
-    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+    problem: Problem,
+    objective: Any,
+    runs: Observations,
+    weight: Array,
+    known: Array,
+    *,
+    valley: bool,
 ) -> Solution:
     """Minimise the objective for every set of row weights, each from its own search.
 
@@ -65,18 +71,26 @@ def refit(
         runs: What the problem was bound to.
         weight: Row weights of each replicate, shape (B, n).
         known: Starts of every replicate besides its own, the estimate first, shape (M, p).
+        valley: Whether the estimate lies in a long valley, as where sizes and tokens all but lie
+            on a line: resamples then have minima all along it.
     """
-    return alone(refit_in_steps(problem, objective, runs, weight, known))
+    return alone(refit_in_steps(problem, objective, runs, weight, known, valley=valley))
 
 
 def refit_in_steps(
-    problem: Problem, objective: Any, runs: Observations, weight: Array, known: Array
+    problem: Problem,
+    objective: Any,
+    runs: Observations,
+    weight: Array,
+    known: Array,
+    *,
+    valley: bool,
 ) -> Steps[Solution]:
     """As `refit`, in steps: for the refits of many fits at once."""
     # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
-    grids = _grids(problem, objective, runs, known)
+    grids = _grids(problem, objective, runs, known, valley=valley)
     basins = _basins(grids)
     if basins > 1:
         u = _own(problem, grids, weight, known, min(_BASINS, basins))
@@ -144,6 +158,8 @@ def scouted(
     runs: Observations,
     weigh: Callable[[], Array],
     known: Array,
+    *,
+    valley: bool,
 ) -> Array:
     """Starts of every replicate, shape (S, p): the estimate, and what brings a few replicates home.
 
@@ -157,8 +173,9 @@ def scouted(
         runs: What the problem was bound to.
         weigh: Gives the row weights of the few, shape (K, n), if they are wanted.
         known: Minima of the point fit, best first, shape (M, p).
+        valley: As in `refit`.
     """
-    grids = _grids(problem, objective, runs, known)
+    grids = _grids(problem, objective, runs, known, valley=valley)
     basins = _basins(grids)
     if basins < 2:
         return known
@@ -205,7 +222,7 @@ def bumped(problem: Problem, objective: Any, runs: Observations, known: Array) -
 
     Source: Tibshirani & Knight 1999, Model search by bootstrap "bumping", JCGS 8(4).
     """
-    grids = _grids(problem, objective, runs, known)
+    grids = _grids(problem, objective, runs, known, valley=False)
     basins = _basins(grids)
     if basins < 2:
         return known[:0]
@@ -234,8 +251,13 @@ def _apart(problem: Problem, u: Array) -> Array:
     return u[kept]
 
 
-def _grids(problem: Problem, objective: Any, runs: Observations, known: Array) -> list[Screen]:
-    """The grids of the law, where they hold: few rows, and no parameter held or tied."""
+def _grids(
+    problem: Problem, objective: Any, runs: Observations, known: Array, *, valley: bool
+) -> list[Screen]:
+    """The grids of the law, where they hold: few rows, and no parameter held or tied.
+
+    Along a valley each start of the first exponent stands for a basin of its own.
+    """
     free = problem.p == len(problem.law.parameters)
     if not free or problem.n > _MOST_ROWS:
         return []
@@ -243,7 +265,12 @@ def _grids(problem: Problem, objective: Any, runs: Observations, known: Array) -
     residual = problem.residual(known[:1])
     state = objective.begin(residual, runs.weight[None], cold=False)
     safe = objective.measure(residual, runs.weight[None], state).safe[0]
-    return [replace(grid, weight=grid.weight * safe) for grid in screens(problem, runs)]
+    grids = [replace(grid, weight=grid.weight * safe) for grid in screens(problem, runs)]
+    if valley and _basins(grids) == 1 and len(grids[0].held) > 1:
+        (grid,) = grids
+        along = np.unique(grid.theta[:, grid.held[0]], return_inverse=True)[1]
+        return [replace(grid, group=along)]
+    return grids
 
 
 def _basins(grids: Sequence[Screen]) -> int:

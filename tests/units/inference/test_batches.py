@@ -95,7 +95,9 @@ def test_refits_of_many_groups_are_those_of_each(engine):
     weight = random.poisson(1.0, (9, 14)) * 1.0 + 0.01
 
     def ends(one):
-        return refit_in_steps(one.problem, one.objective, one.runs, weight, one.minima)
+        return refit_in_steps(
+            one.problem, one.objective, one.runs, weight, one.minima, valley=False
+        )
 
     for one, other in zip(together([ends(one) for one in every]), every, strict=True):
         apart = alone(ends(other))

@@ -40,8 +40,11 @@ def test_a_law_of_one_basin_needs_no_scouts():
     def weigh():
         raise AssertionError("no scout is wanted")
 
-    starts = scouted(found.problem, found.objective, found.runs, weigh, found.minima)
-    assert starts is found.minima
+    told = found.problem, found.objective, found.runs, weigh, found.minima
+    # One exponent has no valley to lie along.
+    for valley in (False, True):
+        starts = scouted(*told, valley=valley)
+        assert starts is found.minima
 
 
 def test_where_the_estimate_leads_home_from_it_is_start_enough(curve):
@@ -61,13 +64,37 @@ def test_a_rival_of_the_estimate_is_tried_in_every_replicate():
     for objective, lower in ((StudentT(4.0), 10), (Huber(1e-3), 60)):
         found = fit(law, runs, objective=objective)
         assert len(found.minima) > 1
-        ends = refit(found.problem, objective, runs, weight, found.minima)
-        alone = refit(found.problem, objective, runs, weight, found.minima[:1])
+        told = found.problem, objective, runs, weight
+        ends = refit(*told, found.minima, valley=False)
+        alone = refit(*told, found.minima[:1], valley=False)
         second = np.repeat(found.minima[1:2], 300, axis=0)
         other = solve(found.problem, objective, weight, second, cold=False)
         near = 1e-7 * np.abs(other.value)
         assert (ends.value <= np.minimum(alone.value, other.value) + near).all()
         assert (ends.value < alone.value - 1e-4 * np.abs(alone.value)).sum() >= lower
+
+
+def test_along_a_valley_every_replicate_is_searched_in_many_places():
+    """Sizes and tokens on all but one line: minima of resamples lie far from the estimate."""
+    law, random = LAWS.get("chinchilla"), np.random.default_rng(1)
+    sizes = np.exp(random.uniform(np.log(1e8), np.log(1e10), 40))
+    inputs = {"N": sizes, "D": 20 * sizes * np.exp(0.1 * random.standard_normal(40))}
+    loss = 1.7 + 400 * inputs["N"] ** -0.34 + 410 * inputs["D"] ** -0.28
+    runs = observations(inputs, loss * np.exp(0.01 * random.standard_normal(40)))
+    weight = Bootstrap(draws=200).weights(runs, 0, 0, 200)
+    for objective in (StudentT(4.0), Huber(1e-3)):
+        found = fit(law, runs, objective=objective)
+        problem = found.problem
+        ends = Refit(found, Bootstrap(draws=200), 0)((0, 200))
+        alone = refit(problem, objective, runs, weight, found.minima, valley=False)
+        best = np.minimum(ends.value, alone.value)
+        for beta in np.linspace(0.05, 1.2, 12):
+            tilted = found.u + np.array([0.0, 0.0, 0.0, 0.0, 1.0]) * (beta - found.u[4])
+            start = np.repeat(tilted[None], 200, axis=0)
+            best = np.minimum(best, solve(problem, objective, weight, start, cold=True).value)
+        size = objective.measure(problem.residual(ends.u), weight, ends.state).size
+        assert ((ends.value - best) / size > 0.01).mean() <= 0.02
+        assert ((alone.value - best) / size > 0.01).mean() >= 0.05
 
 
 def test_starts_of_every_replicate_are_different_curves(curve):
