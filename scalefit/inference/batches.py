@@ -8,8 +8,10 @@ arithmetic is the same for one fit as for a hundred. Each search keeps its own b
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from scalefit.core.observations import Array
 from scalefit.inference.problem import likeness, stacked
 from scalefit.inference.solver import Search, Solution, solved
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Steps = Generator[Search, Solution, T]
 Refusal = InputError | FitError
@@ -34,6 +37,30 @@ def alone(steps: Steps[T]) -> T:
             search = steps.send(solved(search))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+class Stepwise(Protocol[P, T]):
+    """A function whose `steps` are the same work for those who go on together."""
+
+    steps: Callable[P, Steps[T]]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the steps come to."""
+        ...
+
+
+def stepwise(function: Callable[P, Steps[T]]) -> Stepwise[P, T]:
+    """A function from one that is written in steps, which it keeps as `steps`."""
+
+    @wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> T:
+        return alone(function(*args, **kwargs))
+
+    told = signature(function)
+    comes_to = str(told.return_annotation).removeprefix("Steps[").removesuffix("]")
+    made: Any = plain
+    made.steps, made.__signature__ = function, told.replace(return_annotation=comes_to)
+    return made  # type: ignore[no-any-return]
 
 
 def together(many: Sequence[Steps[T]]) -> list[T | Refusal]:

@@ -12,7 +12,7 @@ from scalefit.core.notes import Note
 from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import dataclass, replace
 from scalefit.inference import doubts
-from scalefit.inference.batches import Steps, alone
+from scalefit.inference.batches import Steps, stepwise
 from scalefit.inference.certificate import STATUSES, USABLE, Certificate, Status, certify
 from scalefit.inference.native import NATIVE
 from scalefit.inference.objectives import Gaussian, Huber, Objective, StudentT
@@ -93,6 +93,7 @@ class Fit:
         return np.asarray(self.problem.residual(self.u[None])[0])
 
 
+@stepwise
 def fit(
     law: Law,
     runs: Observations,
@@ -102,7 +103,7 @@ def fit(
     bound: Bounds | None = None,
     starts: Array | None = None,
     solver: str = "scalefit",
-) -> Fit:
+) -> Steps[Fit]:
     """The law's best parameters for the runs, with the evidence that they are.
 
     Args:
@@ -119,21 +120,6 @@ def fit(
             input that never changes, a loss without logarithm.
         FitError: no start led anywhere finite.
     """
-    how: dict[str, Any] = {"objective": objective, "fix": fix, "bound": bound}
-    return alone(fit_in_steps(law, runs, starts=starts, solver=solver, **how))
-
-
-def fit_in_steps(
-    law: Law,
-    runs: Observations,
-    *,
-    objective: Objective | None = None,
-    fix: Mapping[str, float] | None = None,
-    bound: Bounds | None = None,
-    starts: Array | None = None,
-    solver: str = "scalefit",
-) -> Steps[Fit]:
-    """As `fit`, in steps: for many fits at once."""
     if not (runs.weight > 0).all():
         # A row of weight zero is a row left out: it moves no bound, no centre and no start.
         runs = runs.take(runs.weight > 0)
@@ -141,7 +127,7 @@ def fit_in_steps(
             raise InputError("no run has a positive weight", "give weights above zero, or none")
     goal: Any = objective if objective is not None else StudentT()
     if isinstance(goal, Huber) and goal.delta is None:
-        preliminary = yield from fit_in_steps(
+        preliminary = yield from fit.steps(
             law, runs, objective=StudentT(), fix=fix, bound=bound, starts=starts
         )
         goal = goal.settled(preliminary.residual)
@@ -150,7 +136,7 @@ def fit_in_steps(
     problem = bind(law, runs, log_target=goal.log_target, fix=fix, bound=bound)
     _check_rows(problem, runs)
     if isinstance(goal, StudentT) and problem.p * (goal.nu + 1) >= runs.n * goal.nu:
-        normal = yield from fit_in_steps(
+        normal = yield from fit.steps(
             law, runs, objective=Gaussian(), fix=fix, bound=bound, starts=starts, solver=solver
         )
         words = f"{runs.n} rows are too few for a t likelihood with {problem.p} free parameters"
@@ -216,8 +202,8 @@ def _through_sample(
     chosen = np.zeros(runs.n, dtype=bool)
     chosen[np.linspace(0, runs.n - 1, _MOST_SEARCH_ROWS).astype(int)] = True
     how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
-    sample = yield from fit_in_steps(law, runs.take(chosen), **how)
-    whole = yield from fit_in_steps(law, runs, starts=sample.theta[None], **how)
+    sample = yield from fit.steps(law, runs.take(chosen), **how)
+    whole = yield from fit.steps(law, runs, starts=sample.theta[None], **how)
     searched = sample.certificate
     certificate = replace(
         whole.certificate,

@@ -18,7 +18,7 @@ from scalefit.core.observations import Array, BoolArray, IntArray, Observations
 from scalefit.core.records import names_of, replace
 from scalefit.core.sorting import distinct
 from scalefit.inference import streams
-from scalefit.inference.batches import Steps, alone
+from scalefit.inference.batches import Steps, stepwise
 from scalefit.inference.problem import Problem
 from scalefit.inference.solver import Search, Solution, joined, solve
 from scalefit.inference.starts import Screen, screens
@@ -54,6 +54,7 @@ def scouts(count: int) -> list[int]:
     return [int(k) for k in np.linspace(0, count - 1, min(count, _SCOUTS))]
 
 
+@stepwise
 def refit(
     problem: Problem,
     objective: Any,
@@ -62,7 +63,7 @@ def refit(
     known: Array,
     *,
     valley: bool,
-) -> Solution:
+) -> Steps[Solution]:
     """Minimise the objective for every set of row weights, each from its own search.
 
     Args:
@@ -74,19 +75,6 @@ def refit(
         valley: Whether the estimate lies in a long valley, as where sizes and tokens all but lie
             on a line: resamples then have minima all along it.
     """
-    return alone(refit_in_steps(problem, objective, runs, weight, known, valley=valley))
-
-
-def refit_in_steps(
-    problem: Problem,
-    objective: Any,
-    runs: Observations,
-    weight: Array,
-    known: Array,
-    *,
-    valley: bool,
-) -> Steps[Solution]:
-    """As `refit`, in steps: for the refits of many fits at once."""
     # A large array that is freed teaches glibc to keep what smaller ones give back. Else every
     # block of rows is handed to the kernel and faulted in anew: half of the time of a first refit.
     np.empty(_KEPT_BYTES, dtype=np.uint8)

@@ -51,7 +51,7 @@ class Task:
         return documented
 
     def _fit(self, table: RunTable, choice: LawChoice) -> Steps[steps.Estimate]:
-        return (yield from steps.estimate_in_steps(self.settings, table, choice, self.laws, jobs=1))
+        return (yield from steps.estimate.steps(self.settings, table, choice, self.laws, jobs=1))
 
     def shares(
         self, tables: Mapping[str, RunTable], jobs: int

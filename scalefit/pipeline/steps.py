@@ -20,14 +20,13 @@ from scalefit.core.records import dataclass, replace
 from scalefit.inference import allocation as allocations
 from scalefit.inference import comparison as comparisons
 from scalefit.inference import prediction as predictions
-from scalefit.inference.batches import Steps, alone
+from scalefit.inference.batches import Steps, stepwise
 from scalefit.inference.certificate import USABLE
 from scalefit.inference.diagnostics import Diagnostics, diagnose, inseparable
 from scalefit.inference.doubts import REACHES_ZERO
 from scalefit.inference.evidence import weighed_by_loss_se
 from scalefit.inference.fitting import Fit
 from scalefit.inference.fitting import fit as fit_law
-from scalefit.inference.fitting import fit_in_steps as law_in_steps
 from scalefit.inference.forecasts import (
     Forecasts,
     LawError,
@@ -42,7 +41,7 @@ from scalefit.inference.residuals import misfit
 from scalefit.inference.scores import leave_one_group_out, leave_one_out
 from scalefit.inference.solver import Solution
 from scalefit.inference.split_error import split_error
-from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw_in_steps, interval
+from scalefit.inference.uncertainty import METHODS, Draws, Interval, draw, interval
 from scalefit.inference.uncertainty.base import Fan, Quantity, Refit
 from scalefit.inference.uncertainty.percentiles import check_draws
 from scalefit.laws import LAWS, Law
@@ -240,6 +239,7 @@ def roles_for(law: Law, table: RunTable, x: str = "") -> dict[str, str]:
     )
 
 
+@stepwise
 def fit(
     runs: RunTable,
     law: str | Law,
@@ -255,7 +255,7 @@ def fit(
     solver: str = "scalefit",
     seed: int = 0,
     jobs: int = 1,
-) -> Estimate:
+) -> Steps[Estimate]:
     """A law fitted to runs, with its refits.
 
     Args:
@@ -277,31 +277,6 @@ def fit(
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    return alone(
-        fit_in_steps(
-            runs, law, x=x, objective=objective, interval=interval, level=level, draws=draws,
-            cluster=cluster, fix=fix, bound=bound, solver=solver, seed=seed, jobs=jobs,
-        )
-    )  # fmt: skip
-
-
-def fit_in_steps(
-    runs: RunTable,
-    law: str | Law,
-    *,
-    x: str,
-    objective: str | Any,
-    interval: str | Any,
-    level: float,
-    draws: int,
-    cluster: str,
-    fix: Mapping[str, float] | None,
-    bound: Mapping[str, tuple[float, float]] | None,
-    solver: str,
-    seed: int,
-    jobs: int,
-) -> Steps[Estimate]:
-    """As `fit`, in steps: for many fits at once."""
     arguments.require_runs(runs)
     chosen = arguments.law_of(law)
     check_level(arguments.number("level", level))
@@ -326,12 +301,12 @@ def fit_in_steps(
             f"choose one of {', '.join(METHODS.names())}",
         )
     how: dict[str, Any] = {"objective": goal, "fix": fix, "bound": bound, "solver": solver}
-    point = yield from law_in_steps(chosen, observations, **how)
+    point = yield from fit_law.steps(chosen, observations, **how)
     weighed = weighed_by_loss_se(point, noise_of(point, point.scale, point.runs.n))
     if weighed is not None:
-        point = yield from law_in_steps(chosen, weighed[0], **how)
+        point = yield from fit_law.steps(chosen, weighed[0], **how)
         point = replace(point, notes=(*point.notes, weighed[1]))
-    drawn = yield from draw_in_steps(point, method, seed=seed, fan=fan_of(jobs))
+    drawn = yield from draw.steps(point, method, seed=seed, fan=fan_of(jobs))
     return Estimate(
         fit=point,
         draws=replace(drawn, notes=(*drawn.notes, *_zero_notes(point, drawn))),
@@ -376,23 +351,17 @@ def axis_of(choice: LawChoice) -> str:
     return choice.x if named(choice.name).inputs == ("x",) else ""
 
 
+@stepwise
 def estimate(
     settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
-) -> Estimate:
+) -> Steps[Estimate]:
     """One of the laws that settings name, fitted as they say.
 
     Raises:
         InputError: the runs or a setting are wrong.
         FitError: no finite estimate exists.
     """
-    return alone(estimate_in_steps(settings, table, choice, laws, jobs=jobs))
-
-
-def estimate_in_steps(
-    settings: Settings, table: RunTable, choice: LawChoice, laws: Sequence[LawChoice], *, jobs: int
-) -> Steps[Estimate]:
-    """As `estimate`, in steps: for many at once."""
-    return fit_in_steps(
+    return fit.steps(
         table,
         choice.name,
         x=choice.x if len(laws) == 1 else axis_of(choice),

@@ -13,9 +13,9 @@ from scalefit.core.observations import Array, IntArray, Observations
 from scalefit.core.records import dataclass
 from scalefit.core.registry import Registry
 from scalefit.inference import doubts, evidence
-from scalefit.inference.batches import Steps, alone
+from scalefit.inference.batches import Steps, alone, stepwise
 from scalefit.inference.fitting import Fit
-from scalefit.inference.restarts import refit_in_steps, scouted, scouts
+from scalefit.inference.restarts import refit, scouted, scouts
 from scalefit.inference.solver import Solution, joined
 
 if TYPE_CHECKING:
@@ -212,19 +212,22 @@ class Refit:
 
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from a search of its own."""
-        return alone(self.in_steps(span))
+        return alone(self.steps(span))
 
-    def in_steps(self, span: tuple[int, int]) -> Steps[Solution]:
+    def steps(self, span: tuple[int, int]) -> Steps[Solution]:
         """The same, in steps."""
         if _refits(self.method):
             return self.method.refits(self.fit, self.seed, *span)
         fit = self.fit
         weight = self.method.weights(fit.runs, self.seed, *span) * fit.runs.weight
         told = fit.problem, fit.objective, fit.runs, weight, self.known
-        return (yield from refit_in_steps(*told, valley=self._valley))
+        return (yield from refit.steps(*told, valley=self._valley))
 
 
-def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None) -> Draws:
+@stepwise
+def draw(
+    fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None
+) -> Steps[Draws]:
     """Refit the law to every reweighted set of runs, each from a search of its own.
 
     Replicates are keyed by their number, never by worker or chunk: the same seed gives the same
@@ -236,13 +239,6 @@ def draw(fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None
         seed: Of the method's streams.
         fan: Applies a task to spans of replicates, in order; one after the other if not given.
     """
-    return alone(draw_in_steps(fit, method, seed=seed, fan=fan))
-
-
-def draw_in_steps(
-    fit: Fit, method: Method | OwnRefits, *, seed: int = 0, fan: Fan | None = None
-) -> Steps[Draws]:
-    """As `draw`, in steps: for many fits at once."""
     runs, problem = fit.runs, fit.problem
     method = method.lighter(runs) if _is_heavy(method) else method
     count = method.count(runs)
@@ -258,7 +254,7 @@ def draw_in_steps(
     else:
         parts = []
         for span in spans:
-            parts.append((yield from task.in_steps(span)))
+            parts.append((yield from task.steps(span)))
     found = joined(parts)
     u, good = found.u, found.converged
     failed = np.flatnonzero(~good.reshape(count, -1).all(axis=1))

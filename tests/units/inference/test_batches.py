@@ -7,10 +7,10 @@ from simulated import example, observations, runs_of
 from scalefit.core.errors import FitError, InputError
 from scalefit.inference import batches, solver
 from scalefit.inference.batches import alone, together
-from scalefit.inference.fitting import fit_in_steps
+from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Huber, StudentT
 from scalefit.inference.problem import bind, likeness, stacked
-from scalefit.inference.restarts import refit_in_steps
+from scalefit.inference.restarts import refit
 from scalefit.inference.solver import Search, solve
 from scalefit.laws import LAWS
 from scalefit.laws.text import parse_law
@@ -67,10 +67,10 @@ def test_fits_of_many_groups_are_those_of_each(law, engine, monkeypatch):
     sizes = searched(monkeypatch)
     for objective in (StudentT(4.0), Huber(1e-2)):
         sizes.clear()
-        found = together([fit_in_steps(law, runs, objective=objective) for runs in every])
+        found = together([fit.steps(law, runs, objective=objective) for runs in every])
         joint = len(sizes)
         sizes.clear()
-        each = [alone(fit_in_steps(law, runs, objective=objective)) for runs in every]
+        each = [alone(fit.steps(law, runs, objective=objective)) for runs in every]
         assert joint < len(sizes) / 2
         for one, other in zip(found, each, strict=True):
             assert np.array_equal(one.u, other.u)
@@ -83,21 +83,19 @@ def test_laws_and_groups_ask_together_and_each_is_answered(engine):
     laws = [LAWS.get(name) for name in LINES[:4]]
     every = list(curves(LAWS.get("power-floor"), 4))
     asked = [(law, runs) for runs in every for law in laws]
-    found = together([fit_in_steps(law, runs) for law, runs in asked])
+    found = together([fit.steps(law, runs) for law, runs in asked])
     for one, (law, runs) in zip(found, asked, strict=True):
         assert one.law is law
-        assert np.array_equal(one.u, alone(fit_in_steps(law, runs)).u)
+        assert np.array_equal(one.u, alone(fit.steps(law, runs)).u)
 
 
 def test_refits_of_many_groups_are_those_of_each(engine):
     law, random = LAWS.get("power-floor"), np.random.default_rng(5)
-    every = [alone(fit_in_steps(law, runs)) for runs in curves(law, 4)]
+    every = [alone(fit.steps(law, runs)) for runs in curves(law, 4)]
     weight = random.poisson(1.0, (9, 14)) * 1.0 + 0.01
 
     def ends(one):
-        return refit_in_steps(
-            one.problem, one.objective, one.runs, weight, one.minima, valley=False
-        )
+        return refit.steps(one.problem, one.objective, one.runs, weight, one.minima, valley=False)
 
     for one, other in zip(together([ends(one) for one in every]), every, strict=True):
         apart = alone(ends(other))
@@ -109,9 +107,9 @@ def test_what_is_held_or_bounded_is_each_one_s_own(engine):
     law = LAWS.get("power-floor")
     for held in ({"fix": {"E": 1.5}}, {"bound": {"alpha": (0.1, 0.32)}}):
         every = list(curves(law, 4))
-        found = together([fit_in_steps(law, runs, **held) for runs in every])
+        found = together([fit.steps(law, runs, **held) for runs in every])
         for one, runs in zip(found, every, strict=True):
-            assert np.array_equal(one.u, alone(fit_in_steps(law, runs, **held)).u)
+            assert np.array_equal(one.u, alone(fit.steps(law, runs, **held)).u)
 
 
 def test_one_that_is_refused_stops_no_other():
@@ -119,7 +117,7 @@ def test_one_that_is_refused_stops_no_other():
     good, *_ = curves(law, 1)
     few = good.take(np.arange(2))
     same = observations({"x": np.full(9, 3.0)}, np.linspace(3, 2, 9))
-    found = together([fit_in_steps(law, runs) for runs in (few, good, same, good)])
+    found = together([fit.steps(law, runs) for runs in (few, good, same, good)])
     assert [isinstance(one, InputError) for one in found] == [True, False, True, False]
     assert "only 2 runs" in str(found[0])
     assert np.array_equal(found[1].u, found[3].u)

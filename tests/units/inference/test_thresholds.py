@@ -112,7 +112,7 @@ def test_a_fit_of_very_many_rows_keeps_the_second_minimum_of_its_sample(monkeypa
     from scalefit.inference import fitting
 
     runs = runs_of(LAWS.get("power-floor"), noise=0.003, line=5000)
-    real = fitting.fit_in_steps
+    real = fitting.fit.steps
 
     def search(law, some, **settings):
         found = yield from real(law, some, **settings)
@@ -121,7 +121,7 @@ def test_a_fit_of_very_many_rows_keeps_the_second_minimum_of_its_sample(monkeypa
             return dataclasses.replace(found, certificate=worse)
         return found
 
-    monkeypatch.setattr(fitting, "fit_in_steps", search)
+    monkeypatch.setattr(fitting.fit, "steps", search)
     found = fitting.fit(LAWS.get("power-floor"), runs)
     assert (found.status, found.certificate.minima) == ("multiple-minima", 2)
 
