@@ -83,7 +83,12 @@ def refit(
     if basins > 1:
         u = _own(problem, grids, weight, known, min(_BASINS, basins))
         beside = np.repeat(known[None], len(u), axis=0)
-        return _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
+        found = _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
+        if not valley:
+            return found
+        # Along a valley what looks best after a few steps need not be: the estimate goes to its end.
+        ends = yield _from(problem, objective, weight, known[:1])
+        return _better(found, np.arange(len(weight)), ends)
     ends = yield _from(problem, objective, weight, known[:1])
     # What is second best for the runs is the best for many a resample.
     for rival in known[1:]:

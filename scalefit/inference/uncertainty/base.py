@@ -208,7 +208,8 @@ class Refit:
     def _valley(self) -> bool:
         """Whether minima of resamples lie far from the estimate, along a valley."""
         certificate = self.fit.certificate
-        return bool(certificate.bounds) or not certificate.kappa <= _MOST_KAPPA
+        long = bool(certificate.bounds) or not certificate.kappa <= _MOST_KAPPA
+        return long and self.fit.law.terms is not None
 
     def __call__(self, span: tuple[int, int]) -> Solution:
         """Replicates from the first number up to the second, each from a search of its own."""
