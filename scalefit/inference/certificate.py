@@ -263,9 +263,10 @@ def _score(objective: Any, residual: Array, scale: float) -> Array:
 
 def _stiffness(objective: Any, residual: Array, scale: float) -> Array:
     """Second derivative of each row's penalty, shape (n,), likewise."""
-    step = 1e-4 * np.maximum(np.abs(residual), 1e-3 * max(scale, 1e-300))
-    up, down = (_score(objective, residual + move, scale) for move in (step, -step))
-    return np.asarray((up - down) / (2 * step))
+    step = 2e-4 * np.maximum(np.abs(residual), max(scale, 1e-300))
+    around = np.stack([residual - step, residual, residual + step])
+    down, here, up = objective.rho(around, np.full((3, 1), scale))
+    return np.asarray((up - 2 * here + down) / step**2)
 
 
 def _on(u: Array, edge: Array, problem: Problem) -> np.ndarray:
