@@ -99,7 +99,8 @@ class Problem:
     def theta(self, u: Array) -> Array:
         """Theta for the inputs as they are, shape (B, P)."""
         back = {name: 1 / unit for name, unit in self.units.items()}
-        theta: Array = rescaled(self.law, self.centred(u), back)
+        with np.errstate(all="ignore"):  # a vector far outside the box may have none
+            theta: Array = rescaled(self.law, self.centred(u), back)
         return theta
 
     def search(self, theta: Array) -> Array:

@@ -347,6 +347,36 @@ def test_polishing_ends_alike(name, n, objective, instructions):
     np.testing.assert_allclose(found, known, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("n", [49, 700])
+def test_every_step_of_polishing_agrees(n, objective, instructions):
+    # Where one kind of step goes wrong the other often makes up for it in the end.
+    for name in ("power", "chinchilla", "broken-power"):
+        law, random = LAWS.get(name), np.random.default_rng(n)
+        runs = runs_of(law, noise=0.02, seed=4)
+        runs = runs.take(np.linspace(0, runs.n - 1, n).astype(int))
+        weight = random.uniform(0.5, 2, (1, runs.n))
+        free = bind(law, runs, log_target=objective.log_target)
+        begin = free.search(example(law)[None])
+        best = solver.solve(free, objective, weight, begin, cold=True).u[0]
+        edge = np.where(np.arange(free.p) % 2, 1e-3, -1e-3)  # held on a bound of either side
+        boxes = (
+            free,
+            replace(free, low=np.where(edge > 0, best + edge, free.low)),
+            replace(free, high=np.where(edge < 0, best + edge, free.high)),
+        )
+        for problem in boxes:
+            rough = np.clip(best + random.normal(0, 1e-4, free.p), problem.low, problem.high)
+            for begun in (rough, np.clip(begin[0], problem.low, problem.high)):
+                value = objective.value(problem.residual(begun[None]), weight)[0]
+                for rounds in (1, 2, 5):
+                    found = solver.polish(problem, objective, weight, begun, rounds)
+                    known = solver._polish_by_numpy(problem, objective, weight, begun, rounds)
+                    np.testing.assert_allclose(found, known, rtol=1e-6, atol=1e-8)
+                    end = objective.value(problem.residual(found[None]), weight)[0]
+                    assert end <= value + 1e-11 * max(1, abs(value))
+
+
 def test_polishing_moves_nothing_that_the_runs_do_not_tell_apart(instructions):
     law = LAWS.get("chinchilla")
     N = np.geomspace(1e7, 1e10, 40)
@@ -645,6 +675,28 @@ def test_arrays_of_another_size_are_refused(changed):
     NATIVE.assess(*arguments())
     with pytest.raises((ValueError, TypeError, BufferError)):
         NATIVE.assess(*arguments(**changed))
+
+
+def test_searches_of_a_stack_of_another_size_are_refused():
+    law, random = LAWS.get("chinchilla"), np.random.default_rng(1)
+    each = [bind(law, scattered(law, 20, random), log_target=True) for _ in range(3)]
+    whole, one = stacked(each, [1] * 3), np.ones((1, 20))
+    begin = np.concatenate([anywhere(problem, 1, random) for problem in each])
+    made_up = replace(each[0], target=whole.target)  # in one box that all share
+    wrong = [
+        *((problem, one, size) for problem in (whole, made_up) for size in (2, 4)),
+        (replace(whole, low=whole.low[:2]), one, 3),
+        (replace(whole, high=whole.high[:2]), one, 3),
+        (whole, np.ones((2, 20)), 3),
+    ]
+    for problem, weight, size in wrong:
+        start = np.resize(begin, (size, 5))
+        with pytest.raises(ValueError, match="every problem"):
+            solver.solve(problem, Huber(0.1), weight, start, cold=True)
+        with pytest.raises(ValueError, match="every problem"):
+            solver.polish(problem, Huber(0.1), weight, begin[0])
+    for problem in (whole, made_up):
+        assert solver.solve(problem, Huber(0.1), one, begin, cold=True).u.shape == (3, 5)
 
 
 def test_numbers_of_sums_that_are_not_there_are_refused():

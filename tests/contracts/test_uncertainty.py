@@ -14,6 +14,7 @@ from scalefit.inference.objectives import Gaussian, SquaredError
 from scalefit.inference.uncertainty import METHODS, draw, interval
 from scalefit.inference.uncertainty.bootstrap import Bootstrap
 from scalefit.inference.uncertainty.jackknife import Jackknife
+from scalefit.inference.uncertainty.sandwich import _inverse
 from scalefit.laws import LAWS
 from scalefit.laws.base import Law, Parameter
 
@@ -406,6 +407,16 @@ def test_the_delta_method_of_a_line_is_the_cluster_sandwich():
     se, half = half_width(found, METHODS.get("delta")())
     assert se == pytest.approx(np.sqrt(covariance[1, 1]), rel=1e-5)
     assert half == pytest.approx(student.ppf(0.975, 7) * se, rel=1e-9)
+
+
+def test_a_form_that_is_positive_by_rounding_alone_has_no_inverse():
+    # Three parameters and two rows that count, as in wild refits with few rows in Huber's band:
+    # Cholesky's factor exists, and the last pivot of LU is zero to the bit.
+    slopes = np.array([[6.0, 1.0], [-1.0, -6.0], [3.0, 4.0]])
+    form = slopes @ slopes.T
+    assert _inverse(form) is None
+    firm = form + 1e-3 * np.eye(3)
+    np.testing.assert_allclose(_inverse(firm) @ firm, np.eye(3), atol=1e-8)
 
 
 def test_calibrated_draws_are_as_wide_as_the_jackknife():

@@ -27,7 +27,6 @@ static void FN(triangle)(double *tall, size_t rows, size_t apart, int columns)
                 other[r] -= share * v[r];
         }
         v[k] = end;
-        memset(v + k + 1, 0, (rows - (size_t)k - 1) * sizeof *v);
     }
 }
 

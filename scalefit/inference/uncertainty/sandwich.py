@@ -58,13 +58,18 @@ def covariance_root(
 
 
 def _inverse(matrix: Array) -> Array | None:
-    """Inverse of a positive definite matrix, zero where a parameter does nothing; else None."""
+    """Inverse of a positive definite matrix, zero where a parameter does nothing; else None.
+
+    What is positive by rounding alone has none either, whatever a factorisation makes of it.
+    """
     width = np.sqrt(np.abs(np.diag(matrix)))
     used = width > 0
     scaled = matrix[np.ix_(used, used)] / np.outer(width[used], width[used])
     try:
-        np.linalg.cholesky(scaled)
+        pivots = np.diag(np.linalg.cholesky(scaled))
     except np.linalg.LinAlgError:
+        return None
+    if not (pivots**2 > len(pivots) * np.finfo(float).eps).all():
         return None
     whole = np.zeros_like(matrix)
     whole[np.ix_(used, used)] = np.linalg.inv(scaled) / np.outer(width[used], width[used])

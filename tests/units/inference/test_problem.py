@@ -45,3 +45,10 @@ def test_a_parameter_is_not_fixed_outside_the_bound_that_is_given_with_it():
     with pytest.raises(InputError, match=r"alpha is fixed at 0\.5, outside its bound of 0\.2 to"):
         bound_to(fix={"alpha": 0.5}, bound={"alpha": (0.2, 0.4)})
     assert bound_to(fix={"alpha": 0.3}, bound={"alpha": (0.2, 0.4)}).p == len(LAW.parameters) - 1
+
+
+def test_what_leaves_the_doubles_has_no_parameters_and_warns_of_nothing():
+    # As points beside a wild refit that its runs do not identify.
+    problem = bound_to(fix={"E": 1.7})
+    far = np.array([[800.0, 0.3, -1e9, 1e-3], [1.0, 5e7, 1.0, 0.3]])
+    assert not np.isfinite(problem.theta(far)).all(axis=1).any()
