@@ -4,7 +4,8 @@
  */
 
 /* Turns `columns` columns of `rows` numbers, `apart` from each other, until they are a triangle:
- * Householder's reflections, one for each column. What stands below it is left as it falls. */
+ * Householder's reflections, one for each column. Their first rows are a triangle already, the zeros
+ * of which no reflection touches; what stands below it is left as it falls. */
 static void FN(triangle)(double *tall, size_t rows, size_t apart, int columns)
 {
     for (int k = 0; k < columns && (size_t)k + 1 < rows; k++) {
