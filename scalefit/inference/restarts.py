@@ -86,7 +86,7 @@ def refit(
         found = _halved(problem, objective, weight, np.concatenate([beside, u], axis=1))
         if not valley:
             return found
-        # Along a valley what looks best after a few steps need not be: the estimate goes to its end.
+        # What looks best after a few steps need not be, so that the estimate goes to its end too.
         ends = yield _from(problem, objective, weight, known[:1])
         return _better(found, np.arange(len(weight)), ends)
     ends = yield _from(problem, objective, weight, known[:1])
