@@ -113,6 +113,17 @@ def test_the_curvature_is_that_of_the_objective(name, objective, monkeypatch):
     assert sparse.step_se == pytest.approx(whole.step_se, rel=1e-3)
 
 
+def test_a_minimum_that_is_all_but_flat_is_no_unfinished_search():
+    # Thirteen runs and twelve parameters: its Hessian's eigenvalues are ten orders apart. The next
+    # Newton step, in long doubles, is 1e-8 standard errors.
+    law = LAWS.get("broken-power-3")
+    runs = runs_of(law, noise=0.1, seed=7)
+    runs = runs.take(np.linspace(0, runs.n - 1, 13).astype(int))
+    found = fit(law, runs, objective=SquaredError())
+    assert found.status == "not-identified"
+    assert found.certificate.step_se <= 1e-3
+
+
 def test_an_unfinished_search_is_not_converged():
     runs = runs_of(LAW, noise=0.004, side=7)
     found = fit(LAW, runs, objective=Huber(1e-3))
