@@ -97,7 +97,7 @@ def certify(
     on_low = _on(u, problem.low, problem)
     on_high = _on(u, problem.high, problem)
     bound = on_low | on_high
-    noise = np.sqrt(np.diag(sums.scores)) + 1e-300
+    noise = np.sqrt(sums.scores) + 1e-300
     wrong = (on_low & (sums.slope < -1e-4 * noise)) | (on_high & (sums.slope > 1e-4 * noise))
     free = sums.rotated[:-1][~bound]
     norm = np.sqrt((free**2).sum(axis=1))
@@ -188,7 +188,7 @@ class _Sums:
 
     Attributes:
         slope: Of the objective, shape (p,).
-        scores: Sum over rows of the products of their scores, shape (p, p).
+        scores: Sum over rows of the squares of their scores, shape (p,).
         rotated: Rows of root weight times Jacobian, and of root weight times psi, turned so that
             p + 1 numbers hold what n did: every inner product is as it was, shape (p + 1, p + 1).
         pull: Sum of weight times |psi|.
@@ -203,7 +203,7 @@ class _Sums:
 
 
 def _sums(problem: Problem, objective: Any, u: Array, residual: Array, scale: float) -> _Sums:
-    slope, scores, pull = np.zeros(problem.p), np.zeros((problem.p, problem.p)), 0.0
+    slope, scores, pull = np.zeros(problem.p), np.zeros(problem.p), 0.0
     apart, size = np.zeros(problem.p), np.full(problem.p, 1e-300)
     tall = np.empty((0, problem.p + 1))
     for some in slices(problem.n):
@@ -212,7 +212,7 @@ def _sums(problem: Problem, objective: Any, u: Array, residual: Array, scale: fl
         jacobian = complex_jacobian(part, u)
         rows = jacobian * part.weight * psi
         slope -= rows.sum(axis=1)
-        scores += rows @ rows.T
+        scores += (rows**2).sum(axis=1)
         pull += float((part.weight * np.abs(psi)).sum())
         tall = triangle(tall, (np.vstack([jacobian, psi]) * np.sqrt(part.weight)).T)
         gap = np.abs(part.evaluate(u[None])[1][0] - jacobian)
@@ -338,8 +338,9 @@ def _curvature(
         inverse = np.linalg.inv(scaled) / np.outer(norm, norm)
     except np.linalg.LinAlgError:
         return np.nan, float(values[0] / values[-1])
-    variance = np.diag(inverse @ sums.scores[np.ix_(at, at)] @ inverse)
-    error = np.sqrt(np.maximum(variance, 1e-300))
+    # Row by row: of a sum of scores that the inverse all but cancels rounding may leave nothing.
+    moves = (slopes * pull).T @ inverse
+    error = np.sqrt(np.maximum(share * (moves**2).sum(axis=0), 1e-300))
     least = 1e-14 * np.maximum(np.abs(u[at]), 1e-8)
     remaining = np.abs(inverse @ sums.slope[at]) / np.maximum(error, least)
     return float(np.max(remaining)), float(values[0] / values[-1])

@@ -78,6 +78,7 @@ def test_how_many_go_together_changes_no_byte(curves, tmp_path, monkeypatch):
         files.append(commands.write_outcome(outcome, tmp_path / f"{size}.parquet").read_bytes())
     assert shares[0] == [1] * 12
     assert 1 < len(shares[1]) < 12
+    assert len(set(shares[1][:-1])) == 1  # all but the last are as large
     assert shares[2] == [12]
     assert files[0] == files[1] == files[2]
     # No process waits long for the last.

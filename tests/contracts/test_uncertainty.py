@@ -409,6 +409,15 @@ def test_the_delta_method_of_a_line_is_the_cluster_sandwich():
     assert half == pytest.approx(student.ppf(0.975, 7) * se, rel=1e-9)
 
 
+def test_weights_of_rows_count_in_refits_to_made_up_losses():
+    law = LAWS.get("power-floor")
+    plain = runs_of(law, noise=0.05, line=30)
+    weight = np.geomspace(0.05, 20, 30)
+    found = fit(law, observations(dict(plain.inputs), plain.loss, weight=weight))
+    made = METHODS.get("wild")(draws=20).refits(found, 0, 0, 1)  # the first is the estimate
+    np.testing.assert_allclose(made.u[0], found.u, rtol=1e-6, atol=1e-6)
+
+
 def test_a_form_that_is_positive_by_rounding_alone_has_no_inverse():
     # Three parameters and two rows that count, as in wild refits with few rows in Huber's band:
     # Cholesky's factor exists, and the last pivot of LU is zero to the bit.

@@ -8,7 +8,7 @@ from scalefit.core.errors import FitError, InputError
 from scalefit.inference import batches, solver
 from scalefit.inference.batches import alone, together
 from scalefit.inference.fitting import fit
-from scalefit.inference.objectives import Huber, StudentT
+from scalefit.inference.objectives import Huber, SquaredError, StudentT
 from scalefit.inference.problem import bind, likeness, stacked
 from scalefit.inference.restarts import refit
 from scalefit.inference.solver import Search, solve
@@ -146,6 +146,46 @@ def test_only_what_is_alike_is_stacked():
     assert like(law, one) != like(LAWS.get("shifted-power-floor"), one)
     assert like(law, one) != like(law, one, fix={"E": 1.0})
     assert like(law, one, fix={"E": 1.1}) != like(law, one, fix={"E": 1.0})
+
+
+def test_what_is_asked_otherwise_is_answered_otherwise(engine):
+    law = LAWS.get("power-floor")
+    runs, *_ = curves(law, 1)
+    problem = bind(law, runs, log_target=True)
+    start = problem.search(2 * example(law)[None])
+    usual = {"cold": True, "tolerance": 1e-12, "limit": 300}
+    others = ({"cold": False}, {"tolerance": 1e-2}, {"limit": 3})
+    asked = [
+        Search(problem, Huber(delta), problem.weight[None], start, **(usual | other))
+        for delta in (1e-3, 0.3)
+        for other in ({}, *others)
+    ]
+
+    def ask(search):
+        return (yield search)
+
+    found = together([ask(search) for search in asked])
+    for one, search in zip(found, asked, strict=True):
+        alone_found = solver.solved(search)
+        assert np.array_equal(one.u, alone_found.u)
+        assert np.array_equal(one.steps, alone_found.steps)
+    assert len({one.u.tobytes() for one in found}) == len(asked)
+
+
+def test_rounding_is_each_member_s_own(engine):
+    # Losses of the law itself, large and small: what rounding leaves ends each search.
+    law = LAWS.get("power-floor")
+    runs = runs_of(law, noise=0.0, line=14)
+    sizes = (1e6, 1.0, 1e-6)
+    every = [observations(dict(runs.inputs), runs.loss * size) for size in sizes]
+    problems = [bind(law, one, log_target=False) for one in every]
+    start = np.concatenate([p.search(example(law)[None]) for p in problems])
+    whole, weight = stacked(problems, [1, 1, 1]), np.ones((1, 14))
+    found = solve(whole, SquaredError(), weight, start, cold=True)
+    for k, problem in enumerate(problems):
+        other = solve(problem, SquaredError(), weight, start[k : k + 1], cold=True)
+        assert np.array_equal(found.u[k : k + 1], other.u)
+        assert found.steps[k] == other.steps[0]
 
 
 def test_a_large_search_goes_by_itself(monkeypatch):

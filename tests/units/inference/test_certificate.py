@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated import example, observations, predicted, runs_of
 
-from scalefit.inference import doubts
+from scalefit.inference import certificate, doubts
 from scalefit.inference.certificate import USABLE, certify
 from scalefit.inference.fitting import fit
 from scalefit.inference.objectives import Gaussian, Huber, SquaredError, StudentT
@@ -73,6 +73,55 @@ def test_a_random_move_of_a_third_of_a_standard_error_is_found_out(fitted):
         u = fitted.u + 0.5 * root @ (direction / np.linalg.norm(direction))
         u = np.clip(u, fitted.problem.low, fitted.problem.high)
         assert judged(fitted, u).status not in USABLE
+
+
+@pytest.mark.parametrize("objective", [StudentT(), Gaussian(), SquaredError()], ids=repr)
+@pytest.mark.parametrize("name", ["power-floor", "chinchilla", "broken-power"])
+def test_the_curvature_is_that_of_the_objective(name, objective, monkeypatch):
+    law, random = LAWS.get(name), np.random.default_rng(3)
+    runs = runs_of(law, noise=0.3, seed=5)  # so much that the law's own bends count
+    runs = observations(dict(runs.inputs), runs.loss, weight=random.uniform(0.2, 5, runs.n))
+    found = fit(law, runs, objective=objective)
+    problem, weight, u = found.problem, found.runs.weight, found.u + 1e-3
+    scale = float(objective.scale(problem.residual(u[None]), weight[None])[0])
+    nu = getattr(objective, "nu", None)
+
+    def pull(at):
+        residual, jacobian = problem.evaluate(at[None])
+        far = residual[0] / scale
+        psi = far * (nu + 1) / (nu + far**2) if nu else far
+        return jacobian[0] * weight * psi
+
+    aside = 1e-5 * np.eye(problem.p)
+    slope, scores = -pull(u).sum(axis=1), pull(u) @ pull(u).T
+    hessian = -np.array([(pull(u + e) - pull(u - e)).sum(axis=1) / 2e-5 for e in aside])
+    norm = np.sqrt(np.diag(hessian))
+    values = np.linalg.eigvalsh(hessian / np.outer(norm, norm))
+    inverse = np.linalg.inv(hessian)
+    error = np.sqrt(np.diag(inverse @ scores @ inverse))
+    told = judged(found, u)
+    assert told.hess_min == pytest.approx(values[0] / values[-1], rel=1e-3)
+    assert told.step_se == pytest.approx((np.abs(inverse @ slope) / error).max(), rel=1e-3)
+    # Of very many rows some stand for all.
+    thrice = fit(
+        law, runs.take(np.arange(runs.n).repeat(3)), objective=objective, starts=found.theta[None]
+    )
+    whole = judged(thrice, u)
+    monkeypatch.setattr(certificate, "_CURVED_ROWS", runs.n)
+    sparse = judged(thrice, u)
+    assert sparse.hess_min == pytest.approx(whole.hess_min, rel=1e-3)
+    assert sparse.step_se == pytest.approx(whole.step_se, rel=1e-3)
+
+
+def test_a_minimum_that_is_all_but_flat_is_no_unfinished_search():
+    # Thirteen runs and twelve parameters: its Hessian's eigenvalues are ten orders apart. The next
+    # Newton step, in long doubles, is 1e-8 standard errors.
+    law = LAWS.get("broken-power-3")
+    runs = runs_of(law, noise=0.1, seed=7)
+    runs = runs.take(np.linspace(0, runs.n - 1, 13).astype(int))
+    found = fit(law, runs, objective=SquaredError())
+    assert found.status == "not-identified"
+    assert found.certificate.step_se <= 1e-3
 
 
 def test_an_unfinished_search_is_not_converged():
