@@ -26,9 +26,9 @@ from scalefit.inference.starts import Screen, screens
 _MOST_ROWS = 2048  # with more rows a replicate's basins are those of the estimate
 _ENTRIES = 1 << 16  # systems solved together
 _TOGETHER = 1 << 22  # weights of rows, each replicate's repeated for all its starts
-_BASINS = 4  # of a replicate's own
+_BASINS = 3  # of a replicate's own
 # Survivors of each round of a replicate's search, and the evaluations it gives.
-_ROUNDS = ((8, 8), (1, 40))
+_ROUNDS = ((6, 8), (1, 40))
 # Replicates searched thoroughly, from so many basins each, and with so many evaluations for each.
 _SCOUTS, _SCOUTED_BASINS, _SCOUTED_LIMIT = 60, 40, 60
 _TOLD, _CURVES = 4, 80  # ends that each of them tells of, and curves among them that are tried
